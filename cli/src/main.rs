@@ -1,0 +1,3 @@
+//! The `heron` command.
+
+fn main() {}

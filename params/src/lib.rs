@@ -1,0 +1,18 @@
+//! What 128 bits allow: security tables, prime chains, key-switching digits and noise formulas, as data and arithmetic.
+//!
+//! Nothing here touches a key or a ciphertext. The compiler reads this crate to choose parameters, `heron-ckks` to build
+//! rings from them, and `heron-plan` to check both.
+
+mod chain;
+mod key_spec;
+mod noise;
+mod primes;
+mod security;
+mod units;
+
+pub use chain::{ChainRequest, CkksParams, ParamsError};
+pub use key_spec::KeySpec;
+pub use noise::{ERROR_STD_DEV, NoiseModel};
+pub use primes::{is_prime, ntt_primes_near};
+pub use security::{MAX_LOG_N, MIN_SECURE_LOG_N, SECURITY_BITS, SecurityCard, max_log_qp};
+pub use units::{Bits, Level, LogScale, Rotation, ScalePower, Slots};
