@@ -1,1 +1,20 @@
-//! Heron: plan.
+//! The contract between the compiler and the machines: what a plan is, what it means, and how it is checked and stored.
+//!
+//! A plan is a straight line of instructions over slot vectors. Each line states its level, scale, bound and predicted
+//! error; nothing is decided at run time. This crate opens no file: plans go to bytes and come from bytes.
+
+mod client;
+mod ids;
+mod instruction;
+mod layout;
+mod linear_map;
+mod program;
+mod weights;
+
+pub use client::{CalibratedRange, ClientSpec, ClientTail, InputSpec, Normalization, OutputSpec};
+pub use ids::{ConstId, Digest, MapId, ValueId};
+pub use instruction::{Constant, Instruction, Line};
+pub use layout::VectorLayout;
+pub use linear_map::{BabyGiant, Geometry, GiantStep, LinearMap};
+pub use program::{CkksProgram, FORMAT_VERSION, Plan, Program, Provenance};
+pub use weights::{ConstEntry, Weights};

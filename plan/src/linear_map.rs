@@ -1,0 +1,130 @@
+//! Linear maps from slots to slots, given compactly: their diagonals are computed, never stored.
+//!
+//! `y = fold(Σ_d diag_d ⊙ rot(x, d))` with `rot(v, k)[i] = v[(i + k) mod slots]` (a left rotation), evaluated with baby
+//! steps and giant steps: `Σ_g rot(Σ_b rot(diag_{g+b}, -g) ⊙ rot(x, b), g)`. `fold` adds rotations of the sum to itself.
+
+use heron_params::{Rotation, Slots};
+use serde::{Deserialize, Serialize};
+
+use crate::{ConstId, VectorLayout};
+
+/// A linear map of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinearMap {
+    /// The matrix.
+    pub geometry: Geometry,
+    /// Layout of the operand.
+    pub input: VectorLayout,
+    /// Layout of the result, after the fold.
+    pub output: VectorLayout,
+    /// How the diagonals are grouped.
+    pub steps: BabyGiant,
+    /// Rotate-and-sum after the diagonals: `y ← y + rot(y, k)` for each `k` in order.
+    pub fold: Vec<Rotation>,
+}
+
+/// The matrix behind a linear map.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Geometry {
+    /// A dense matrix.
+    Dense {
+        /// Row-major `[rows, cols]`.
+        weights: ConstId,
+        /// Length of the result.
+        rows: u32,
+        /// Length of the operand.
+        cols: u32,
+    },
+}
+
+/// Baby steps and giant steps: diagonal `d` is baby `d mod baby` of giant `d - d mod baby`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BabyGiant {
+    /// How many diagonals share a giant step; at least 1.
+    pub baby: u32,
+}
+
+/// One giant step: its rotation, and the diagonals it sums.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GiantStep {
+    /// Rotation of the inner sum.
+    pub rotation: Rotation,
+    /// Indices `d` of its diagonals, ascending; the baby rotation of each is `d - rotation`.
+    pub diagonals: Vec<u32>,
+}
+
+impl LinearMap {
+    /// How many generalized diagonals the map has: `gcd(R, P)` for a dense map with output period `R` and input period `P`.
+    ///
+    /// Slot `s` of the sum before the fold collects row `s mod R`; it reads elements `(s + d) mod P` for `d` in
+    /// `0..gcd(R, P)`. By the Chinese remainder theorem every (row, column) pair is met exactly once while `s` runs over
+    /// `0..lcm(R, P)`. With `P = R · 2^k` these are the extended diagonals of the hybrid method (Juvekar et al., *Gazelle*,
+    /// ePrint 2018/073, section 4.2.2); an odd multiple of a smaller power of two uses the free slots instead to have
+    /// fewer diagonals.
+    pub fn n_diagonals(&self) -> u32 {
+        gcd(self.output.period, self.input.period)
+    }
+
+    /// How many slots of the sum before the fold hold products: `lcm(R, P)` where the input layout does not wrap
+    /// around, all of them (in repetitions of `lcm(R, P)`) where it does.
+    pub fn active_slots(&self, slots: Slots) -> usize {
+        let slots = slots.0 as usize;
+        if self.input.is_cyclic(slots) {
+            return slots;
+        }
+        let (rows, period) = (self.output.period as usize, self.input.period as usize);
+        rows / self.n_diagonals() as usize * period
+    }
+
+    /// The rotations that a machine needs for the map, folds included, ascending, without repetition.
+    pub fn rotations(&self) -> Vec<Rotation> {
+        let giants = self.giant_steps();
+        let babies = giants
+            .iter()
+            .flat_map(|g| g.diagonals.iter().map(|d| Rotation(d - g.rotation.0)));
+        let mut all: Vec<Rotation> = babies
+            .chain(giants.iter().map(|g| g.rotation))
+            .chain(self.fold.iter().copied())
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all.retain(|&r| r != Rotation(0));
+        all
+    }
+
+    /// The giant steps, ascending.
+    pub fn giant_steps(&self) -> Vec<GiantStep> {
+        let (n, baby) = (self.n_diagonals(), self.steps.baby.max(1));
+        (0..n)
+            .step_by(baby as usize)
+            .map(|start| GiantStep {
+                rotation: Rotation(start),
+                diagonals: (start..n.min(start + baby)).collect(),
+            })
+            .collect()
+    }
+
+    /// Writes diagonal `d`, rotated right by `shift`: `out[i] = diag_d[(i - shift) mod slots]`.
+    ///
+    /// # Shapes
+    /// `weights`: the constant that the geometry names. `out`: one value per slot.
+    pub fn diagonal(&self, weights: &[f64], d: u32, shift: Rotation, out: &mut [f64]) {
+        let slots = out.len();
+        let active = self.active_slots(Slots(slots as u32));
+        let Geometry::Dense { rows, cols, .. } = self.geometry;
+        for (i, value) in out.iter_mut().enumerate() {
+            let slot = (i + slots - shift.0 as usize) % slots;
+            let row = slot % self.output.period as usize;
+            let column = self.input.element((slot + d as usize) % slots);
+            *value = match column {
+                Some(column) if slot < active && row < rows as usize => weights[row * cols as usize + column],
+                _ => 0.0,
+            };
+        }
+    }
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

@@ -1,0 +1,60 @@
+//! The plan itself.
+
+use heron_params::CkksParams;
+use serde::{Deserialize, Serialize};
+
+use crate::{ConstEntry, Digest, InputSpec, Line, LinearMap, OutputSpec};
+
+/// Version of the plan format that this crate reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A compiled network: the contents of `plan.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of the plan format.
+    pub format_version: u32,
+    /// Name of the plan.
+    pub name: String,
+    /// What it was compiled from.
+    pub provenance: Provenance,
+    /// Input of the network.
+    pub input: InputSpec,
+    /// Output of the network.
+    pub output: OutputSpec,
+    /// What to compute.
+    pub program: Program,
+    /// The tensors of `weights.bin`, in order.
+    pub constants: Vec<ConstEntry>,
+}
+
+/// What a plan was compiled from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of the compiler.
+    pub compiler: String,
+    /// Digest of the ONNX file.
+    pub model: Digest,
+    /// Digest of the calibration samples as the compiler saw them.
+    pub calibration: Digest,
+    /// The options that change the plan, in words, in a fixed order.
+    pub options: Vec<String>,
+}
+
+/// What to compute, in the instruction set of one scheme.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "scheme", rename_all = "snake_case")]
+pub enum Program {
+    /// Approximate arithmetic on slot vectors.
+    Ckks(CkksProgram),
+}
+
+/// A program for the CKKS scheme.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CkksProgram {
+    /// Scheme parameters.
+    pub params: CkksParams,
+    /// The linear maps that lines refer to.
+    pub maps: Vec<LinearMap>,
+    /// The instructions, in order of evaluation.
+    pub lines: Vec<Line>,
+}
