@@ -11,6 +11,8 @@ const MAX_PRIME_BITS: u32 = 50;
 /// The smallest ring that the arithmetic supports (tests only: it is not secure).
 const MIN_LOG_N: u32 = 4;
 const MAX_PRIMES: usize = 128;
+/// Bits that a special prime may have beyond what its digit needs; more would gain less than a hundredth of a bit.
+const SPARE_SPECIAL_BITS: u32 = 6;
 
 /// A CKKS parameter set: ring degree, ciphertext primes, special primes, digits.
 ///
@@ -86,13 +88,21 @@ impl CkksParams {
     /// Builds the chain that a request asks for. Deterministic: the same request gives the same primes.
     ///
     /// Each `q_l` is the free prime nearest to `Δ_l² / 2^log_scale`, which steers every canonical scale back to
-    /// `2^log_scale`: the drift stays within half a prime gap. Special primes exceed every digit in product.
+    /// `2^log_scale`: the drift stays within half a prime gap. Special primes exceed every digit in product by at least one
+    /// bit, and by up to [`SPARE_SPECIAL_BITS`] each as far as the security table has room: every bit halves what the
+    /// digits add to the noise of a key switch, and costs nothing else.
     ///
     /// # Errors
     /// [`ParamsError::TooFewPrimes`], [`ParamsError::RingDegree`], [`ParamsError::Malformed`]. Security is not checked
     /// here: see [`CkksParams::check_secure`].
     pub fn build(request: &ChainRequest) -> Result<Self, ParamsError> {
-        let ChainRequest { log_n, levels, log_scale, log_q0, digit_len } = *request;
+        let ChainRequest {
+            log_n,
+            levels,
+            log_scale,
+            log_q0,
+            digit_len,
+        } = *request;
         if !(MIN_LOG_N..=MAX_LOG_N).contains(&log_n) {
             return Err(ParamsError::RingDegree(log_n));
         }
@@ -103,7 +113,11 @@ impl CkksParams {
         let mut take = |target: f64, bits: u32| {
             let prime = ntt_primes_near(log_n, target).find(|p| !used.contains(p));
             let prime = prime.filter(|&p| (log2(p) - f64::from(bits)).abs() < 0.5);
-            let prime = prime.ok_or(ParamsError::TooFewPrimes { log_n, bits, wanted: levels as usize + 1 })?;
+            let prime = prime.ok_or(ParamsError::TooFewPrimes {
+                log_n,
+                bits,
+                wanted: levels as usize + 1,
+            })?;
             used.push(prime);
             Ok(prime)
         };
@@ -116,15 +130,31 @@ impl CkksParams {
         }
         q.push(take(exp2(log_q0), log_q0)?);
         q.reverse();
-        let mut params = Self { log_n, log_scale, q, p: Vec::new(), digit_len };
-        let special_bits = params.largest_digit_log2() + 1.0;
-        let n_special = (special_bits / f64::from(MAX_PRIME_BITS - 1)).ceil();
-        let bits = (special_bits / n_special).ceil() as u32;
-        for _ in 0..n_special as usize {
+        let mut params = Self {
+            log_n,
+            log_scale,
+            q,
+            p: Vec::new(),
+            digit_len,
+        };
+        let (n_special, bits) = params.special_primes();
+        for _ in 0..n_special {
             params.p.push(take(exp2(bits), bits)?);
         }
         params.validate()?;
         Ok(params)
+    }
+
+    /// How many special primes the ciphertext primes need, and of how many bits.
+    fn special_primes(&self) -> (u32, u32) {
+        let needed = self.largest_digit_log2() + 1.0;
+        let n_special = (needed / f64::from(MAX_PRIME_BITS - 1)).ceil();
+        let least = (needed / n_special).ceil() as u32;
+        // A prime may be half a bit above its nominal size at most.
+        let room = f64::from(max_log_qp(self.log_n).unwrap_or(0)) - self.log_q(self.max_level()) - 0.5;
+        let affordable = (room / n_special).floor().max(0.0) as u32;
+        let most = (least + SPARE_SPECIAL_BITS).min(MAX_PRIME_BITS - 1);
+        (n_special as u32, affordable.clamp(least, most.max(least)))
     }
 
     /// Checks that the arithmetic can use this set: primes, their sizes, distinctness, digits. Not security.
@@ -137,7 +167,9 @@ impl CkksParams {
         }
         let n_primes = self.q.len().saturating_add(self.p.len());
         if self.q.is_empty() || self.p.is_empty() || n_primes > MAX_PRIMES || self.digit_len == 0 {
-            return Err(ParamsError::Malformed("no ciphertext primes, no special primes, too many primes or empty digits"));
+            return Err(ParamsError::Malformed(
+                "no ciphertext primes, no special primes, too many primes or empty digits",
+            ));
         }
         if !(10..MAX_PRIME_BITS).contains(&self.log_scale) {
             return Err(ParamsError::Malformed("scale out of range"));
@@ -168,7 +200,11 @@ impl CkksParams {
         if log_qp <= f64::from(limit) {
             return Ok(());
         }
-        Err(ParamsError::Insecure { log_n: self.log_n, log_qp, limit })
+        Err(ParamsError::Insecure {
+            log_n: self.log_n,
+            log_qp,
+            limit,
+        })
     }
 
     /// The ring degree.
@@ -189,7 +225,10 @@ impl CkksParams {
     /// The canonical scale of a level: `Δ_L = 2^log_scale`, `Δ_{l-1} = Δ_l² / q_l`.
     pub fn scale(&self, level: Level) -> f64 {
         let dropped = &self.q[level.limbs()..];
-        dropped.iter().rev().fold(exp2(self.log_scale), |scale, &q| scale * scale / q as f64)
+        dropped
+            .iter()
+            .rev()
+            .fold(exp2(self.log_scale), |scale, &q| scale * scale / q as f64)
     }
 
     /// The scale of a value with the given power of its level's canonical scale.
@@ -232,10 +271,9 @@ fn exp2(bits: u32) -> f64 {
     (1u64 << bits) as f64
 }
 
-/// `log2` of a prime; exact enough for budgets. The platform's `log2` may differ in the last bit, which no decision sees:
-/// budgets are compared with whole numbers that sums of these never meet.
-fn log2(prime: u64) -> f64 {
-    (prime as f64).log2()
+/// `log2` of a prime, the same on every platform.
+pub(crate) fn log2(prime: u64) -> f64 {
+    libm::log2(prime as f64)
 }
 
 #[cfg(test)]
@@ -243,7 +281,13 @@ mod tests {
     use super::*;
 
     fn request(log_n: u32, log_scale: u32, levels: u32) -> ChainRequest {
-        ChainRequest { log_n, levels, log_scale, log_q0: log_scale + 8, digit_len: 2 }
+        ChainRequest {
+            log_n,
+            levels,
+            log_scale,
+            log_q0: log_scale + 8,
+            digit_len: 2,
+        }
     }
 
     #[test]
@@ -252,7 +296,11 @@ mod tests {
             let params = CkksParams::build(&request(log_n, log_scale, 8)).expect("primes exist");
             for level in 0..=8 {
                 let drift = (params.scale(Level(level)) / exp2(log_scale) - 1.0).abs();
-                assert!(drift.log2() < limit, "2^{log_n}, scale 2^{log_scale}, level {level}: 2^{}", drift.log2());
+                assert!(
+                    drift.log2() < limit,
+                    "2^{log_n}, scale 2^{log_scale}, level {level}: 2^{}",
+                    drift.log2()
+                );
             }
         }
     }
@@ -260,7 +308,11 @@ mod tests {
     #[test]
     fn special_primes_cover_the_largest_digit() {
         for digit_len in 1..5 {
-            let params = CkksParams::build(&ChainRequest { digit_len, ..request(15, 40, 9) }).expect("primes exist");
+            let params = CkksParams::build(&ChainRequest {
+                digit_len,
+                ..request(15, 40, 9)
+            })
+            .expect("primes exist");
             assert!(params.log_p() > params.largest_digit_log2());
         }
     }
@@ -268,7 +320,10 @@ mod tests {
     #[test]
     fn refuses_what_is_over_the_table() {
         let params = CkksParams::build(&request(13, 40, 5)).expect("primes exist");
-        assert!(matches!(params.check_secure(), Err(ParamsError::Insecure { limit: 214, .. })));
+        assert!(matches!(
+            params.check_secure(),
+            Err(ParamsError::Insecure { limit: 214, .. })
+        ));
         let params = CkksParams::build(&request(14, 40, 5)).expect("primes exist");
         assert_eq!(params.check_secure(), Ok(()));
     }

@@ -70,7 +70,11 @@ impl<'a> NoiseModel<'a> {
             exp2(2.0 * (log_digit - self.params.log_p())) / 12.0
         };
         let digits: f64 = self.params.digits(level).map(digit_variance).sum();
-        self.slot(digits * self.n() * ERROR_STD_DEV * ERROR_STD_DEV + self.rounding_variance(), level, power)
+        self.slot(
+            digits * self.n() * ERROR_STD_DEV * ERROR_STD_DEV + self.rounding_variance(),
+            level,
+            power,
+        )
     }
 }
 

@@ -50,7 +50,11 @@ pub fn ntt_primes_near(log_n: u32, target: f64) -> impl Iterator<Item = u64> {
     let candidate = move |k: u64| {
         // k = 0, 1, 2, 3 … walks to centre, centre + step, centre - step, centre + 2 step …
         let offset = k.div_ceil(2) * step;
-        if k % 2 == 1 { centre.checked_add(offset) } else { centre.checked_sub(offset) }
+        if k % 2 == 1 {
+            centre.checked_add(offset)
+        } else {
+            centre.checked_sub(offset)
+        }
     };
     let walk = (1u64 << 50) / step * 2;
     (0..walk).filter_map(candidate).filter(|&p| p < 1 << 50 && is_prime(p))
