@@ -1,0 +1,118 @@
+//! Activation functions of one value, from `libm`.
+
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
+use crate::nn::{Activation, Gelu};
+
+impl Activation {
+    /// The function's value. A NaN gives NaN.
+    pub fn apply(self, x: f64) -> f64 {
+        match self {
+            Self::Relu => clip(x, 0.0, f64::INFINITY),
+            Self::LeakyRelu { alpha } => {
+                if x < 0.0 {
+                    alpha * x
+                } else {
+                    x
+                }
+            }
+            Self::Elu { alpha } => {
+                if x < 0.0 {
+                    alpha * libm::expm1(x)
+                } else {
+                    x
+                }
+            }
+            Self::Sigmoid => sigmoid(x),
+            Self::Tanh => libm::tanh(x),
+            Self::Gelu(form) => gelu(form, x),
+            Self::Silu => x * sigmoid(x),
+            // ln(1 + exp(x)) without overflow: exp is only taken of what is not positive.
+            Self::Softplus => clip(x, 0.0, f64::INFINITY) + libm::log1p(libm::exp(-libm::fabs(x))),
+            Self::Clip { min, max } => clip(x, min, max),
+        }
+    }
+}
+
+/// `f64::max` and `f64::min` would turn a NaN into a limit. `max` wins if it is below `min`, as ONNX has it.
+fn clip(x: f64, min: f64, max: f64) -> f64 {
+    let raised = if x < min { min } else { x };
+    if raised > max { max } else { raised }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-x))
+}
+
+fn gelu(form: Gelu, x: f64) -> f64 {
+    match form {
+        Gelu::Erf => 0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2)),
+        Gelu::Tanh => 0.5 * x * (1.0 + libm::tanh(libm::sqrt(2.0 / PI) * (x + 0.044_715 * x * x * x))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(function: Activation, cases: &[(f64, f64)]) {
+        for &(x, expected) in cases {
+            let found = function.apply(x);
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{function:?}({x}) = {found}, not {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn piecewise_functions_have_their_pieces() {
+        check(Activation::Relu, &[(-2.0, 0.0), (3.0, 3.0)]);
+        check(Activation::LeakyRelu { alpha: 0.1 }, &[(-2.0, -0.2), (3.0, 3.0)]);
+        check(
+            Activation::Elu { alpha: 2.0 },
+            &[(-1.0, 2.0 * (1.0f64 / 1.0f64.exp() - 1.0)), (3.0, 3.0)],
+        );
+        check(
+            Activation::Clip { min: -1.0, max: 6.0 },
+            &[(-2.0, -1.0), (3.0, 3.0), (7.0, 6.0)],
+        );
+    }
+
+    #[test]
+    fn smooth_functions_have_published_values() {
+        check(
+            Activation::Sigmoid,
+            &[(0.0, 0.5), (1.0, 0.731_058_578_630_004_9), (-800.0, 0.0)],
+        );
+        check(Activation::Tanh, &[(0.5, 0.462_117_157_260_009_8)]);
+        check(Activation::Silu, &[(1.0, 0.731_058_578_630_004_9)]);
+        check(
+            Activation::Softplus,
+            &[(0.0, std::f64::consts::LN_2), (800.0, 800.0), (-800.0, 0.0)],
+        );
+        check(
+            Activation::Gelu(Gelu::Erf),
+            &[(1.0, 0.841_344_746_068_542_9), (-1.0, -0.158_655_253_931_457_05)],
+        );
+        check(Activation::Gelu(Gelu::Tanh), &[(1.0, 0.841_191_990_608_306_9)]);
+    }
+
+    #[test]
+    fn not_a_number_stays_so() {
+        let functions = [
+            Activation::Relu,
+            Activation::LeakyRelu { alpha: 0.1 },
+            Activation::Elu { alpha: 1.0 },
+            Activation::Sigmoid,
+            Activation::Tanh,
+            Activation::Gelu(Gelu::Erf),
+            Activation::Gelu(Gelu::Tanh),
+            Activation::Silu,
+            Activation::Softplus,
+            Activation::Clip { min: 0.0, max: 6.0 },
+        ];
+        assert!(functions.iter().all(|function| function.apply(f64::NAN).is_nan()));
+    }
+}
