@@ -1,0 +1,32 @@
+//! The portable kernels, in plain integer arithmetic: the reference of the others, and what other processors run.
+
+mod ntt;
+mod pointwise;
+
+pub(super) use ntt::Twiddles;
+
+use super::Table;
+
+pub(super) static TABLE: Table = Table {
+    name: "portable",
+    twiddles: ntt::twiddles,
+    forward_columns: ntt::forward_columns,
+    forward_rows: ntt::forward_rows,
+    inverse_rows: ntt::inverse_rows,
+    inverse_columns: ntt::inverse_columns,
+    add_assign: pointwise::add_assign,
+    sub_assign: pointwise::sub_assign,
+    neg_assign: pointwise::neg_assign,
+    mul_assign: pointwise::mul_assign,
+    mul_add_assign: pointwise::mul_add_assign,
+    mul_scalar_assign: pointwise::mul_scalar_assign,
+    mul_scalar_add_assign: pointwise::mul_scalar_add_assign,
+    sub_mul_scalar_assign: pointwise::sub_mul_scalar_assign,
+    tensor: pointwise::tensor,
+    inner_product: pointwise::inner_product,
+    hoisted_sum: pointwise::hoisted_sum,
+    reduce_centred: pointwise::reduce_centred,
+    reduce_signed: pointwise::reduce_signed,
+    convert: pointwise::convert,
+    overflow: pointwise::overflow,
+};
