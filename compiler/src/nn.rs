@@ -152,6 +152,8 @@ pub enum Activation {
     Sigmoid,
     /// Hyperbolic tangent.
     Tanh,
+    /// The error function.
+    Erf,
     /// `x · Φ(x)`, exact or by its hyperbolic-tangent approximation.
     Gelu(Gelu),
     /// `x · sigmoid(x)`.

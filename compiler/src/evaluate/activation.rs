@@ -25,6 +25,7 @@ impl Activation {
             }
             Self::Sigmoid => sigmoid(x),
             Self::Tanh => libm::tanh(x),
+            Self::Erf => libm::erf(x),
             Self::Gelu(form) => gelu(form, x),
             Self::Silu => x * sigmoid(x),
             // ln(1 + exp(x)) without overflow: exp is only taken of what is not positive.
@@ -87,6 +88,7 @@ mod tests {
             &[(0.0, 0.5), (1.0, 0.731_058_578_630_004_9), (-800.0, 0.0)],
         );
         check(Activation::Tanh, &[(0.5, 0.462_117_157_260_009_8)]);
+        check(Activation::Erf, &[(0.5, 0.520_499_877_813_046_5)]);
         check(Activation::Silu, &[(1.0, 0.731_058_578_630_004_9)]);
         check(
             Activation::Softplus,
@@ -107,6 +109,7 @@ mod tests {
             Activation::Elu { alpha: 1.0 },
             Activation::Sigmoid,
             Activation::Tanh,
+            Activation::Erf,
             Activation::Gelu(Gelu::Erf),
             Activation::Gelu(Gelu::Tanh),
             Activation::Silu,

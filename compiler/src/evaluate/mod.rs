@@ -30,15 +30,25 @@ pub fn evaluate(graph: &Graph<Op>, input: &[f64]) -> Vec<f64> {
 pub fn evaluate_nodes(graph: &Graph<Op>, input: &[f64]) -> Vec<Vec<f64>> {
     let mut values: Vec<Vec<f64>> = Vec::with_capacity(graph.len());
     for (_, node) in graph.iter() {
-        let value = match node.args.as_slice() {
-            [] => input.to_vec(),
-            [arg] => unary(node, &graph.node(*arg).shape, &values[arg.index()]),
-            [left, right, ..] => binary(&node.op, &values[left.index()], &values[right.index()]),
+        let value = if node.args.is_empty() {
+            input.to_vec()
+        } else {
+            let args: Vec<&[f64]> = node.args.iter().map(|arg| values[arg.index()].as_slice()).collect();
+            evaluate_node(graph, node, &args)
         };
         assert_eq!(value.len(), node.len(), "elements of node {}", node.name);
         values.push(value);
     }
     values
+}
+
+/// The value of one node (not an input) of a graph from the values of its operands.
+pub(crate) fn evaluate_node(graph: &Graph<Op>, node: &Node<Op>, args: &[&[f64]]) -> Vec<f64> {
+    match *args {
+        [arg] => unary(node, &graph.node(node.args[0]).shape, arg),
+        [left, right] => binary(&node.op, left, right),
+        _ => unreachable!("{} has one operand or two", node.name),
+    }
 }
 
 /// A node with one operand; `shape` is the operand's.
