@@ -29,7 +29,7 @@ pub struct Line {
 ///
 /// # Levels
 /// Only `Rescale` and `DropLevel` change the level. `Linear`, `MulConst`, `Square` and `Mul` take operands at `Δ` and
-/// give `Δ²`; `Rescale` takes `Δ²` and gives `Δ` one level down; all else keeps the power. `Add`, `Sub` and `Mul` need
+/// give `Δ²`; `Rescale` takes `Δ²` and gives `Δ` one level down; `DropLevel` takes and gives `Δ`; all else keeps the power. `Add`, `Sub` and `Mul` need
 /// operands of equal level and power.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
@@ -138,5 +138,24 @@ impl Instruction {
             Self::Add { lhs, rhs } | Self::Sub { lhs, rhs } | Self::Mul { lhs, rhs } => (Some(lhs), Some(rhs)),
         };
         first.into_iter().chain(second)
+    }
+
+    /// Renames the operands.
+    pub fn map_args(&mut self, mut rename: impl FnMut(ValueId) -> ValueId) {
+        match self {
+            Self::Input => {}
+            Self::Linear { arg, .. }
+            | Self::Rotate { arg, .. }
+            | Self::AddConst { arg, .. }
+            | Self::MulConst { arg, .. }
+            | Self::Square { arg }
+            | Self::Rescale { arg }
+            | Self::DropLevel { arg }
+            | Self::Output { arg } => *arg = rename(*arg),
+            Self::Add { lhs, rhs } | Self::Sub { lhs, rhs } | Self::Mul { lhs, rhs } => {
+                *lhs = rename(*lhs);
+                *rhs = rename(*rhs);
+            }
+        }
     }
 }

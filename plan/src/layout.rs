@@ -1,5 +1,8 @@
 //! Where the elements of a tensor lie in the slots of a ciphertext.
 
+use std::fmt;
+
+use heron_params::Slots;
 use serde::{Deserialize, Serialize};
 
 /// A vector repeated along the slots.
@@ -15,6 +18,11 @@ pub struct VectorLayout {
 }
 
 impl VectorLayout {
+    /// Whether the layout has elements, keeps them apart, and fits one repetition into the slots.
+    pub fn fits(self, slots: Slots) -> bool {
+        (1..=self.period).contains(&self.len) && self.period <= slots.0
+    }
+
     /// The element in a slot, if any.
     pub fn element(self, slot: usize) -> Option<usize> {
         let element = slot % self.period as usize;
@@ -45,5 +53,11 @@ impl VectorLayout {
     /// Whether every rotation of the slots by a multiple of the period leaves the layout as it is.
     pub fn is_cyclic(self, slots: usize) -> bool {
         slots.is_multiple_of(self.period as usize)
+    }
+}
+
+impl fmt::Display for VectorLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} every {}", self.len, self.period)
     }
 }

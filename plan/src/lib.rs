@@ -4,17 +4,27 @@
 //! error; nothing is decided at run time. This crate opens no file: plans go to bytes and come from bytes.
 
 mod client;
+mod counts;
+mod coverage;
 mod ids;
 mod instruction;
+mod keys;
 mod layout;
 mod linear_map;
+mod liveness;
 mod program;
+#[cfg(test)]
+mod sample;
+mod verify;
 mod weights;
 
 pub use client::{CalibratedRange, ClientSpec, ClientTail, InputSpec, Normalization, OutputSpec};
+pub use counts::{OpCounts, ProgramCounts};
 pub use ids::{ConstId, Digest, MapId, ValueId};
 pub use instruction::{Constant, Instruction, Line};
 pub use layout::VectorLayout;
 pub use linear_map::{BabyGiant, Geometry, GiantStep, LinearMap};
+pub use liveness::Liveness;
 pub use program::{CkksProgram, FORMAT_VERSION, Plan, Program, Provenance};
+pub use verify::{Place, Rule, VerifyError, VerifyErrors, verify, verify_insecure};
 pub use weights::{ConstEntry, Weights};

@@ -3,7 +3,7 @@
 use heron_params::CkksParams;
 use serde::{Deserialize, Serialize};
 
-use crate::{ConstEntry, Digest, InputSpec, Line, LinearMap, OutputSpec};
+use crate::{ConstEntry, Digest, InputSpec, Line, LinearMap, MapId, OutputSpec};
 
 /// Version of the plan format that this crate reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -57,4 +57,11 @@ pub struct CkksProgram {
     pub maps: Vec<LinearMap>,
     /// The instructions, in order of evaluation.
     pub lines: Vec<Line>,
+}
+
+impl CkksProgram {
+    /// A linear map of the program; `None` for an identifier that is not in the table.
+    pub fn map(&self, id: MapId) -> Option<&LinearMap> {
+        self.maps.get(id.index())
+    }
 }

@@ -1,0 +1,57 @@
+//! Which evaluation keys a program uses, and how deep.
+
+use heron_params::KeySpec;
+
+use crate::{CkksProgram, Instruction};
+
+impl CkksProgram {
+    /// The evaluation keys that the program uses: every rotation of `Rotate` and of the linear maps (babies, giants,
+    /// folds), and the relinearization key of products, each at the deepest level of its use.
+    ///
+    /// A map that a line names and the program lacks counts for nothing: `verify` reports it.
+    pub fn key_spec(&self) -> KeySpec {
+        let mut spec = KeySpec::default();
+        for line in &self.lines {
+            match &line.op {
+                Instruction::Linear { map, .. } => {
+                    let rotations = self.map(*map).map(|m| m.rotations()).unwrap_or_default();
+                    for rotation in rotations {
+                        spec.add_rotation(rotation, line.level);
+                    }
+                }
+                Instruction::Rotate { by, .. } => spec.add_rotation(*by, line.level),
+                Instruction::Square { .. } | Instruction::Mul { .. } => spec.add_relinearize(line.level),
+                Instruction::Input
+                | Instruction::Add { .. }
+                | Instruction::Sub { .. }
+                | Instruction::AddConst { .. }
+                | Instruction::MulConst { .. }
+                | Instruction::Rescale { .. }
+                | Instruction::DropLevel { .. }
+                | Instruction::Output { .. } => {}
+            }
+        }
+        spec
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heron_params::{Level, Rotation};
+
+    use crate::sample;
+
+    #[test]
+    fn asks_for_every_rotation_at_its_deepest_level() {
+        let plan = sample::plan();
+        let crate::Program::Ckks(program) = &plan.program;
+        let spec = program.key_spec();
+        assert_eq!(spec.relinearize, Some(Level(2)));
+        for (map, level) in [(0, Level(3)), (1, Level(1))] {
+            for rotation in program.maps[map].rotations() {
+                assert!(spec.rotations[&rotation] >= level, "{rotation} of m{map}");
+            }
+        }
+        assert!(!spec.rotations.contains_key(&Rotation(0)));
+    }
+}

@@ -1,0 +1,110 @@
+//! Checks a plan from the plan alone: it trusts nothing that the compiler said and repeats none of its decisions.
+//!
+//! Every line's level, power and slot contents are derived again from its operands' stated ones, so that one broken line
+//! is one error and not a cascade. All errors are reported, in order of the program.
+
+mod interface;
+mod lines;
+mod report;
+
+use std::fmt::Display;
+
+use heron_params::ParamsError;
+
+pub use report::{Place, Rule, VerifyError, VerifyErrors};
+
+use crate::{CkksProgram, FORMAT_VERSION, Geometry, MapId, Plan, Program};
+
+/// Spare bits between a value at its bound and the modulus, beyond the sign.
+pub(crate) const HEADROOM_BITS: f64 = 2.0;
+const MAX_LINES: usize = 1 << 16;
+const MAX_MAPS: usize = 1 << 12;
+
+/// Checks everything that a machine relies on, 128-bit security included.
+///
+/// # Errors
+/// All broken lines, maps, constants and statements of the interface.
+pub fn verify(plan: &Plan) -> Result<(), VerifyErrors> {
+    let Program::Ckks(program) = &plan.program;
+    check(plan, program.params.check_secure())
+}
+
+/// [`verify`] without the security table: for tests on small rings. What comes from a file is never checked this way.
+///
+/// # Errors
+/// Those of [`verify`], but [`Rule::Security`].
+pub fn verify_insecure(plan: &Plan) -> Result<(), VerifyErrors> {
+    let Program::Ckks(program) = &plan.program;
+    check(plan, program.params.validate())
+}
+
+fn check(plan: &Plan, params: Result<(), ParamsError>) -> Result<(), VerifyErrors> {
+    let mut report = Report::default();
+    let Program::Ckks(program) = &plan.program;
+    if plan.format_version != FORMAT_VERSION {
+        report.add(Place::Plan, Rule::Version, plan.format_version, FORMAT_VERSION);
+    }
+    let arithmetic_works = params_hold(&mut report, params);
+    if program.lines.len() > MAX_LINES || program.maps.len() > MAX_MAPS {
+        let found = format!("{} lines and {} maps", program.lines.len(), program.maps.len());
+        let expected = format!("at most {MAX_LINES} and {MAX_MAPS}");
+        report.add(Place::Plan, Rule::Limits, found, expected);
+    } else if arithmetic_works {
+        interface::check(&mut report, plan);
+        check_maps(&mut report, plan, program);
+        lines::check(&mut report, plan, program);
+    }
+    report.into_result()
+}
+
+/// Reports what is wrong with the parameters; whether scales and levels can be computed at all.
+fn params_hold(report: &mut Report, params: Result<(), ParamsError>) -> bool {
+    let Err(error) = params else { return true };
+    let insecure = matches!(error, ParamsError::Insecure { .. });
+    let (rule, expected) = if insecure {
+        (Rule::Security, "a set that the 128-bit table allows")
+    } else {
+        (Rule::Parameters, "distinct NTT primes in supported sizes")
+    };
+    report.add(Place::Plan, rule, error, expected);
+    insecure
+}
+
+fn check_maps(report: &mut Report, plan: &Plan, program: &CkksProgram) {
+    for (index, map) in program.maps.iter().enumerate() {
+        let place = Place::Map(MapId(index as u32));
+        let Geometry::Dense { weights, rows, cols } = map.geometry;
+        let shape = [rows as usize, cols as usize];
+        interface::check_constant(report, plan, place.clone(), weights, &shape);
+        for defect in map.defects(program.params.slots()) {
+            report.add(place.clone(), defect.kind.into(), defect.found, defect.expected);
+        }
+    }
+}
+
+/// Collects errors.
+#[derive(Default)]
+struct Report {
+    errors: Vec<VerifyError>,
+}
+
+impl Report {
+    fn add(&mut self, place: Place, rule: Rule, found: impl Display, expected: impl Display) {
+        self.errors.push(VerifyError {
+            place,
+            rule,
+            found: found.to_string(),
+            expected: expected.to_string(),
+        });
+    }
+
+    fn into_result(self) -> Result<(), VerifyErrors> {
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        Err(VerifyErrors { errors: self.errors })
+    }
+}
+
+#[cfg(test)]
+mod tests;
