@@ -1,0 +1,194 @@
+//! The evaluation keys: relinearization and rotations, each only as deep as it is used.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use heron_params::{KeySpec, Level, Rotation};
+use zeroize::Zeroize;
+
+use crate::context::Context;
+use crate::error::EvalError;
+use crate::kernels::Automorphism;
+use crate::key_switch::SwitchKey;
+use crate::keys::{SecretKey, mask, secret_poly, uniform};
+use crate::poly::Poly;
+use crate::random::{Rng, Seed};
+
+/// The evaluation keys of one secret. The server holds these and no secret.
+pub struct EvaluationKeys {
+    pub(crate) relinearize: Option<SeededSwitchKey>,
+    pub(crate) rotations: BTreeMap<Rotation, RotationKey>,
+}
+
+/// A switch key with the seed that its uniform halves were expanded from.
+pub(crate) struct SeededSwitchKey {
+    pub(crate) seed: Seed,
+    pub(crate) key: SwitchKey,
+}
+
+/// The key of a left rotation by `k`, which is the automorphism `σ = X -> X^(5^k)`.
+///
+/// It switches from `s` to `σ^-1(s)`, and `σ` is applied to the result: the digits of a ciphertext can then serve every
+/// rotation as they are.
+pub(crate) struct RotationKey {
+    pub(crate) switch: SeededSwitchKey,
+    pub(crate) automorphism: Arc<Automorphism>,
+}
+
+impl EvaluationKeys {
+    /// Generates all keys that `spec` asks for, each from randomness of its own.
+    ///
+    /// `progress` is told the bytes done so far, in memory, after every key; [`KeySpec::bytes`] is the total.
+    ///
+    /// # Errors
+    /// [`EvalError::NoSuchLevel`] and [`EvalError::RotationTooLarge`] where the spec does not fit the parameters.
+    pub fn generate(
+        ctx: &Context,
+        secret: &SecretKey,
+        spec: &KeySpec,
+        rng: &mut Rng,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Self, EvalError> {
+        check_spec(ctx, spec)?;
+        let mut keys = Self {
+            relinearize: None,
+            rotations: BTreeMap::new(),
+        };
+        let mut done = 0;
+        let mut finished = |key: &SeededSwitchKey| {
+            done += key.bytes();
+            progress(done);
+        };
+        if let Some(level) = spec.relinearize {
+            let mut square = secret.poly.clone();
+            for (i, limb) in square.limbs_mut().enumerate() {
+                ctx.primes()[i].mul_assign(limb, secret.poly.limb(i));
+            }
+            let key = SeededSwitchKey::generate(ctx, level, &square, &secret.poly, &mut rng.fork());
+            square.zeroize();
+            finished(&key);
+            keys.relinearize = Some(key);
+        }
+        for (&rotation, &level) in &spec.rotations {
+            let key = RotationKey::generate(ctx, rotation, level, secret, &mut rng.fork());
+            finished(&key.switch);
+            keys.rotations.insert(rotation, key);
+        }
+        Ok(keys)
+    }
+
+    /// Which keys there are.
+    pub fn spec(&self) -> KeySpec {
+        KeySpec {
+            relinearize: self.relinearize.as_ref().map(|key| key.key.level),
+            rotations: self
+                .rotations
+                .iter()
+                .map(|(&rotation, key)| (rotation, key.switch.key.level))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn relinearize_key(&self, level: Level) -> Result<&SwitchKey, EvalError> {
+        let key = self
+            .relinearize
+            .as_ref()
+            .map(|key| &key.key)
+            .filter(|key| key.level >= level);
+        key.ok_or(EvalError::MissingRelinearizeKey { level })
+    }
+
+    pub(crate) fn rotation_key(&self, rotation: Rotation, level: Level) -> Result<&RotationKey, EvalError> {
+        let key = self
+            .rotations
+            .get(&rotation)
+            .filter(|key| key.switch.key.level >= level);
+        key.ok_or(EvalError::MissingRotationKey { rotation, level })
+    }
+}
+
+/// Whether a spec fits the parameters.
+pub(crate) fn check_spec(ctx: &Context, spec: &KeySpec) -> Result<(), EvalError> {
+    let (max, slots) = (ctx.params().max_level(), ctx.params().slots().0 as usize);
+    if let Some(level) = spec.levels().find(|&level| level > max) {
+        return Err(EvalError::NoSuchLevel { from: max, to: level });
+    }
+    match spec.rotations.keys().find(|rotation| rotation.0 as usize >= slots) {
+        Some(&rotation) => Err(EvalError::RotationTooLarge { rotation, slots }),
+        None => Ok(()),
+    }
+}
+
+/// `5^k mod 2N`.
+fn galois_element(ctx: &Context, rotation: Rotation) -> u64 {
+    let order = 2 * ctx.n() as u64;
+    (0..rotation.0).fold(1, |power, _| power * 5 % order)
+}
+
+impl RotationKey {
+    fn generate(ctx: &Context, rotation: Rotation, level: Level, secret: &SecretKey, rng: &mut Rng) -> Self {
+        // The rotation by `slots - k` undoes the one by `k`.
+        let slots = ctx.params().slots().0;
+        let inverse = Automorphism::new(
+            ctx.params().log_n,
+            galois_element(ctx, Rotation((slots - rotation.0) % slots)),
+        );
+        let mut target = secret.poly.clone();
+        for (out, limb) in target.limbs_mut().zip(secret.poly.limbs()) {
+            inverse.apply(limb, out);
+        }
+        let switch = SeededSwitchKey::generate(ctx, level, &secret.poly, &target, rng);
+        target.zeroize();
+        Self::new(ctx, rotation, switch)
+    }
+
+    pub(crate) fn new(ctx: &Context, rotation: Rotation, switch: SeededSwitchKey) -> Self {
+        let automorphism = Automorphism::new(ctx.params().log_n, galois_element(ctx, rotation));
+        Self {
+            switch,
+            automorphism: Arc::new(automorphism),
+        }
+    }
+}
+
+impl SeededSwitchKey {
+    /// The key from one secret to another, both over all primes.
+    fn generate(ctx: &Context, level: Level, from: &Poly, to: &Poly, rng: &mut Rng) -> Self {
+        let seed = rng.seed();
+        let mut halves = [Vec::new(), Vec::new()];
+        for (d, limbs) in ctx.params().digits(level).enumerate() {
+            let c1 = uniform(ctx, level, &seed, d as u32);
+            let mut c0 = secret_poly(ctx, level, &ctx.gaussian.sample(rng, ctx.n()));
+            mask(ctx, level, &mut c0, &c1, to);
+            for i in limbs {
+                ctx.prime(i)
+                    .mul_scalar_add_assign(c0.limb_mut(i), from.limb(i), ctx.special_product(i));
+            }
+            halves[0].push(c0);
+            halves[1].push(c1);
+        }
+        Self {
+            seed,
+            key: SwitchKey { level, halves },
+        }
+    }
+
+    /// The key with its uniform halves expanded again.
+    pub(crate) fn expand(ctx: &Context, level: Level, seed: Seed, c0: Vec<Poly>) -> Self {
+        let c1 = (0..c0.len()).map(|d| uniform(ctx, level, &seed, d as u32)).collect();
+        Self {
+            seed,
+            key: SwitchKey {
+                level,
+                halves: [c0, c1],
+            },
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let polys = self.key.halves.iter().flatten();
+        polys
+            .map(|poly| (poly.n_limbs() * poly.n() * size_of::<u64>()) as u64)
+            .sum()
+    }
+}

@@ -1,0 +1,107 @@
+//! The secret key and the public key.
+
+use heron_params::Level;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::context::Context;
+use crate::kernels::coefficient_index;
+use crate::memory::wipe_scratch;
+use crate::parallel::for_each_limb;
+use crate::poly::Poly;
+use crate::random::{Rng, Seed};
+use crate::samplers::ternary;
+
+/// A uniform ternary secret. Wiped when dropped; has no `Debug`.
+pub struct SecretKey {
+    /// The coefficients, in the order of the kernels.
+    coefficients: Zeroizing<Vec<i8>>,
+    /// In evaluation form, modulo all primes.
+    pub(crate) poly: Poly,
+}
+
+impl SecretKey {
+    /// A fresh secret.
+    pub fn generate(ctx: &Context, rng: &mut Rng) -> Self {
+        Self::from_coefficients(ctx, ternary(rng, ctx.n()))
+    }
+
+    pub(crate) fn from_coefficients(ctx: &Context, coefficients: Zeroizing<Vec<i8>>) -> Self {
+        let poly = secret_poly(ctx, ctx.params().max_level(), &coefficients);
+        Self { coefficients, poly }
+    }
+
+    /// The coefficients of `X^0, X^1, …`.
+    pub(crate) fn natural_coefficients(&self) -> Zeroizing<Vec<i8>> {
+        let log_n = self.poly.n().trailing_zeros();
+        Zeroizing::new(
+            (0..self.poly.n())
+                .map(|i| self.coefficients[coefficient_index(log_n, i)])
+                .collect(),
+        )
+    }
+}
+
+impl Drop for SecretKey {
+    fn drop(&mut self) {
+        self.poly.zeroize();
+    }
+}
+
+/// A public key: an encryption of zero over the largest basis, its uniform half kept as a seed.
+pub struct PublicKey {
+    /// In evaluation form, over the basis of the top level.
+    pub(crate) c0: Poly,
+    pub(crate) c1: Poly,
+    pub(crate) seed: Seed,
+}
+
+impl PublicKey {
+    /// A fresh public key of a secret.
+    pub fn generate(ctx: &Context, secret: &SecretKey, rng: &mut Rng) -> Self {
+        let level = ctx.params().max_level();
+        let seed = rng.seed();
+        let c1 = uniform(ctx, level, &seed, 0);
+        let mut c0 = secret_poly(ctx, level, &ctx.gaussian.sample(rng, ctx.n()));
+        mask(ctx, level, &mut c0, &c1, &secret.poly);
+        Self { c0, c1, seed }
+    }
+}
+
+/// Small secret coefficients in evaluation form over the basis of a level.
+pub(crate) fn secret_poly(ctx: &Context, level: Level, coefficients: &[i8]) -> Poly {
+    let wide = widen(coefficients);
+    let mut poly = Poly::zeroed(ctx.n(), ctx.basis_len(level));
+    for_each_limb(&mut poly, |position, limb| {
+        let prime = ctx.basis_prime(level, position);
+        prime.reduce_signed(&wide, limb);
+        prime.forward(limb);
+        wipe_scratch();
+    });
+    poly
+}
+
+/// The same integers, in words; wiped when dropped.
+pub(crate) fn widen(coefficients: &[i8]) -> Zeroizing<Vec<i64>> {
+    Zeroizing::new(coefficients.iter().map(|&x| i64::from(x)).collect())
+}
+
+/// The uniform polynomial of a seed over the basis of a level; `stream` tells the polynomials of one seed apart.
+pub(crate) fn uniform(ctx: &Context, level: Level, seed: &Seed, stream: u32) -> Poly {
+    let mut poly = Poly::zeroed(ctx.n(), ctx.basis_len(level));
+    for_each_limb(&mut poly, |position, limb| {
+        let index = ctx.basis_index(level, position);
+        seed.expand(u64::from(stream) << 32 | index as u64, ctx.primes()[index].q(), limb);
+    });
+    poly
+}
+
+/// `c0 -= c1 · secret`, for a secret over all primes.
+pub(crate) fn mask(ctx: &Context, level: Level, c0: &mut Poly, c1: &Poly, secret: &Poly) {
+    for_each_limb(c0, |position, limb| {
+        let index = ctx.basis_index(level, position);
+        let prime = &ctx.primes()[index];
+        prime.neg_assign(limb);
+        prime.mul_add_assign(limb, c1.limb(position), secret.limb(index));
+        prime.neg_assign(limb);
+    });
+}

@@ -1,0 +1,369 @@
+//! Linear transforms by baby steps and giant steps with double hoisting.
+//!
+//! All baby steps of an input share one decomposition, products accumulate over the basis with the special primes, and one
+//! ModDown serves all giant steps of an output; each giant step costs one more ModDown of one polynomial, to be decomposed
+//! again. Everything but that is independent from prime to prime, so that the loops run prime by prime and what they share
+//! stays in the cache.
+//!
+//! Source: J.-P. Bossuat, C. Mouchet, J. Troncoso-Pastoriza, J.-P. Hubaux, *Efficient bootstrapping for approximate
+//! homomorphic encryption with non-sparse keys* (ePrint 2020/1203), section 4.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use heron_params::{Level, Rotation, ScalePower};
+
+use crate::ciphertext::Ciphertext;
+use crate::encoder::encode_integers;
+use crate::error::EvalError;
+use crate::evaluation_keys::RotationKey;
+use crate::evaluator::{Evaluator, Finish};
+use crate::kernels::{MAX_TERMS, NttPrime};
+use crate::key_switch::{Decomposition, ExtendedDigits};
+use crate::lazy_sum::{Fill, LazySum};
+use crate::linear_transform::{GiantStep, LinearTransform, Term};
+use crate::memory::Words;
+use crate::parallel::map_indices;
+use crate::plaintext_cache::Diagonals;
+use crate::poly::Poly;
+use crate::stack::{Row, Stack};
+
+impl Evaluator {
+    /// Applies a linear transform with one input and one output.
+    ///
+    /// # Levels
+    /// From `Δ` to `Δ²`.
+    pub fn linear(&self, input: &Ciphertext, transform: &impl LinearTransform) -> Result<Ciphertext, EvalError> {
+        single(self.transform(&[input], transform, Finish::Keep)?)
+    }
+
+    /// [`linear`](Self::linear) and [`rescale`](Self::rescale) in one division, with the noise of one.
+    ///
+    /// # Levels
+    /// From `Δ` to `Δ` one level down.
+    pub fn linear_rescale(
+        &self,
+        input: &Ciphertext,
+        transform: &impl LinearTransform,
+    ) -> Result<Ciphertext, EvalError> {
+        single(self.transform(&[input], transform, Finish::Rescale)?)
+    }
+
+    /// Applies a linear transform over several ciphertexts, which share their decompositions.
+    ///
+    /// # Levels
+    /// Inputs at `Δ` and of equal level, to `Δ²`.
+    pub fn linear_many(
+        &self,
+        inputs: &[&Ciphertext],
+        transform: &impl LinearTransform,
+    ) -> Result<Vec<Ciphertext>, EvalError> {
+        self.transform(inputs, transform, Finish::Keep)
+    }
+
+    /// [`linear_many`](Self::linear_many) and [`rescale`](Self::rescale) in one division each.
+    ///
+    /// # Levels
+    /// Inputs at `Δ` and of equal level, to `Δ` one level down.
+    pub fn linear_many_rescale(
+        &self,
+        inputs: &[&Ciphertext],
+        transform: &impl LinearTransform,
+    ) -> Result<Vec<Ciphertext>, EvalError> {
+        self.transform(inputs, transform, Finish::Rescale)
+    }
+
+    /// Bytes of encoded diagonals that are kept for the next run.
+    pub fn cached_bytes(&self) -> u64 {
+        self.cache.bytes()
+    }
+
+    fn transform(
+        &self,
+        inputs: &[&Ciphertext],
+        transform: &impl LinearTransform,
+        finish: Finish,
+    ) -> Result<Vec<Ciphertext>, EvalError> {
+        let giants = transform.giant_steps();
+        let checked = CheckedTransform::new(self, inputs, giants)?;
+        let (level, power) = self.finished_state(checked.level, finish)?;
+        let diagonals = self.encoded_diagonals(transform, checked.level)?;
+        let inner = checked.inner_sums(&diagonals);
+        let lowered = checked.lower(&inner);
+        let decompositions: Vec<Option<Decomposition<'_>>> = map_indices(giants.len(), |g| {
+            lowered[g]
+                .as_ref()
+                .map(|poly| Decomposition::new(&self.ctx, checked.level, poly))
+        });
+        let output = |index: usize| {
+            let sum = checked.outer_sum(index, &inner, &decompositions);
+            let (c0, c1) = self.finish(checked.level, &sum, finish);
+            Ciphertext { level, power, c0, c1 }
+        };
+        Ok((0..checked.n_outputs).map(output).collect())
+    }
+
+    /// The diagonals of a transform: from the cache, or encoded now.
+    fn encoded_diagonals(&self, transform: &impl LinearTransform, level: Level) -> Result<Arc<Diagonals>, EvalError> {
+        if let Some(diagonals) = self.cache.get(transform.id(), level) {
+            return Ok(diagonals);
+        }
+        let terms = transform.giant_steps().iter().flat_map(|step| &step.terms);
+        let names: Vec<usize> = terms
+            .map(|term| term.diagonal)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        let encoded = map_indices(names.len(), |i| {
+            let mut slots = vec![0.0; self.ctx.codec.slots()];
+            transform.write_diagonal(names[i], &mut slots);
+            encode_integers(&self.ctx, &slots, level, ScalePower::One).map(|integers| (names[i], integers))
+        });
+        let encoded = encoded.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(self.cache.keep(&self.ctx, transform.id(), level, encoded))
+    }
+}
+
+fn single(outputs: Vec<Ciphertext>) -> Result<Ciphertext, EvalError> {
+    let mut outputs = outputs.into_iter();
+    match (outputs.next(), outputs.next()) {
+        (Some(output), None) => Ok(output),
+        _ => Err(EvalError::MalformedTransform("one output is expected")),
+    }
+}
+
+/// A checked transform: its distinct baby steps with their keys, and its inputs, decomposed.
+struct CheckedTransform<'a> {
+    eval: &'a Evaluator,
+    level: Level,
+    inputs: &'a [&'a Ciphertext],
+    /// Of the inputs that are rotated.
+    decompositions: Vec<Option<Decomposition<'a>>>,
+    babies: Vec<Baby<'a>>,
+    baby_index: BTreeMap<(usize, Rotation), usize>,
+    giants: &'a [GiantStep],
+    giant_keys: Vec<Option<&'a RotationKey>>,
+    n_outputs: usize,
+}
+
+/// One baby step: an input, and the key of its rotation unless that is the identity.
+struct Baby<'a> {
+    input: usize,
+    key: Option<&'a RotationKey>,
+}
+
+impl<'a> CheckedTransform<'a> {
+    fn new(eval: &'a Evaluator, inputs: &'a [&'a Ciphertext], giants: &'a [GiantStep]) -> Result<Self, EvalError> {
+        let level = check_inputs(eval, inputs)?;
+        let n_outputs = check_outputs(giants)?;
+        let terms = giants.iter().flat_map(|step| &step.terms);
+        let distinct: BTreeSet<(usize, Rotation)> = terms.map(|term| (term.input, term.rotation)).collect();
+        let key = |rotation: Rotation| {
+            eval.check_rotation(rotation)?;
+            if rotation == Rotation(0) {
+                Ok(None)
+            } else {
+                eval.keys.rotation_key(rotation, level).map(Some)
+            }
+        };
+        let mut babies = Vec::new();
+        for &(input, rotation) in &distinct {
+            if input >= inputs.len() {
+                return Err(EvalError::MalformedTransform("a term reads an input that is not there"));
+            }
+            babies.push(Baby {
+                input,
+                key: key(rotation)?,
+            });
+        }
+        let giant_keys = giants.iter().map(|step| key(step.rotation)).collect::<Result<_, _>>()?;
+        let decompose = |index: usize| {
+            let rotated = babies.iter().any(|baby| baby.input == index && baby.key.is_some());
+            rotated.then(|| Decomposition::new(&eval.ctx, level, &inputs[index].c1))
+        };
+        Ok(Self {
+            decompositions: (0..inputs.len()).map(decompose).collect(),
+            baby_index: distinct.into_iter().enumerate().map(|(i, baby)| (baby, i)).collect(),
+            eval,
+            level,
+            inputs,
+            babies,
+            giants,
+            giant_keys,
+            n_outputs,
+        })
+    }
+
+    /// For every giant step the sum of its products over the basis: a stack with two polynomials per step.
+    fn inner_sums(&self, diagonals: &Diagonals) -> Stack {
+        let ctx = &self.eval.ctx;
+        let mut sums = Stack::from_pool(&ctx.pool, ctx.n(), ctx.basis_len(self.level), 2 * self.giants.len());
+        sums.for_each_row(|position, mut row: Row<'_>| {
+            let prime = ctx.basis_prime(self.level, position);
+            let products = Products {
+                transform: self,
+                position,
+                prime,
+                diagonals,
+                babies: self.rotate_inputs(position),
+            };
+            for (g, step) in self.giants.iter().enumerate() {
+                products.sum(&step.terms, row.pair_mut(g));
+            }
+        });
+        sums
+    }
+
+    /// All baby steps modulo one prime of the basis, times the special primes: two limbs each.
+    fn rotate_inputs(&self, position: usize) -> Words {
+        let (ctx, n) = (&self.eval.ctx, self.eval.ctx.n());
+        let prime = ctx.basis_prime(self.level, position);
+        let digits: Vec<Option<ExtendedDigits<'_>>> = self
+            .decompositions
+            .iter()
+            .map(|input| input.as_ref().map(|input| input.extend(position)))
+            .collect();
+        let mut rotated = ctx.pool.take(self.babies.len() * 2 * n);
+        let mut switched = ctx.pool.take(2 * n);
+        for (baby, out) in self.babies.iter().zip(rotated.chunks_exact_mut(2 * n)) {
+            let (out0, out1) = out.split_at_mut(n);
+            let input = self.inputs[baby.input];
+            match (baby.key, &digits[baby.input]) {
+                (Some(key), Some(digits)) => {
+                    let (switched0, switched1) = switched.split_at_mut(n);
+                    let halves = [&mut *switched0, &mut *switched1];
+                    key.switch
+                        .key
+                        .inner_product(ctx, self.level, position, prime, digits, halves);
+                    self.add_raised(position, &input.c0, switched0);
+                    key.automorphism.apply(switched0, out0);
+                    key.automorphism.apply(switched1, out1);
+                }
+                (None, _) | (_, None) => {
+                    out0.fill(0);
+                    out1.fill(0);
+                    self.add_raised(position, &input.c0, out0);
+                    self.add_raised(position, &input.c1, out1);
+                }
+            }
+        }
+        rotated
+    }
+
+    /// Adds a polynomial of the inputs' level times the special primes, modulo one prime of the basis.
+    fn add_raised(&self, position: usize, poly: &Poly, out: &mut [u64]) {
+        let ctx = &self.eval.ctx;
+        // Modulo a special prime the product is zero.
+        if position < self.level.limbs() {
+            ctx.prime(position)
+                .mul_scalar_add_assign(out, poly.limb(position), ctx.special_product(position));
+        }
+    }
+
+    /// For every giant step that rotates: its sum's second half, divided by the special primes.
+    fn lower(&self, inner: &Stack) -> Vec<Option<Poly>> {
+        let ctx = &self.eval.ctx;
+        let division = &ctx.level(self.level).mod_down;
+        map_indices(self.giants.len(), |g| {
+            let prime = |position| ctx.basis_prime(self.level, position);
+            let limb = |position| inner.limb(position, 2 * g + 1);
+            self.giant_keys[g]
+                .is_some()
+                .then(|| division.divide(&ctx.pool, prime, limb))
+        })
+    }
+
+    /// The rotated sum of the giant steps of one output over the basis.
+    fn outer_sum(&self, output: usize, inner: &Stack, decompositions: &[Option<Decomposition<'_>>]) -> Stack {
+        let (ctx, n) = (&self.eval.ctx, self.eval.ctx.n());
+        let mut sum = Stack::from_pool(&ctx.pool, n, ctx.basis_len(self.level), 2);
+        sum.for_each_row(|position, mut row: Row<'_>| {
+            let prime = ctx.basis_prime(self.level, position);
+            let mut switched = ctx.pool.take(2 * n);
+            let mut rotated = ctx.pool.take(n);
+            let [sum0, sum1] = row.pair_mut(0);
+            sum0.fill(0);
+            sum1.fill(0);
+            for (g, _) in self.giants.iter().enumerate().filter(|(_, step)| step.output == output) {
+                let (inner0, inner1) = (inner.limb(position, 2 * g), inner.limb(position, 2 * g + 1));
+                let (Some(key), Some(decomposition)) = (self.giant_keys[g], &decompositions[g]) else {
+                    prime.add_assign(sum0, inner0);
+                    prime.add_assign(sum1, inner1);
+                    continue;
+                };
+                let (switched0, switched1) = switched.split_at_mut(n);
+                let (digits, halves) = (decomposition.extend(position), [&mut *switched0, &mut *switched1]);
+                key.switch
+                    .key
+                    .inner_product(ctx, self.level, position, prime, &digits, halves);
+                prime.add_assign(switched0, inner0);
+                for (switched, sum) in [(switched0, &mut *sum0), (switched1, &mut *sum1)] {
+                    key.automorphism.apply(switched, &mut rotated);
+                    prime.add_assign(sum, &rotated);
+                }
+            }
+        });
+        sum
+    }
+}
+
+/// The products of diagonals and baby steps modulo one prime.
+struct Products<'a> {
+    transform: &'a CheckedTransform<'a>,
+    position: usize,
+    prime: &'a NttPrime,
+    diagonals: &'a Diagonals,
+    babies: Words,
+}
+
+impl Products<'_> {
+    /// `out = Σ diagonal ⊙ baby step`.
+    fn sum(&self, terms: &[Term], out: [&mut [u64]; 2]) {
+        let (pool, n) = (&self.transform.eval.ctx.pool, self.prime.degree());
+        let [out0, out1] = out;
+        if terms.is_empty() {
+            out0.fill(0);
+            out1.fill(0);
+        }
+        let mut encoded = pool.take(MAX_TERMS * n);
+        for (chunk, terms) in terms.chunks(MAX_TERMS).enumerate() {
+            for (term, limb) in terms.iter().zip(encoded.chunks_exact_mut(n)) {
+                self.diagonals[&term.diagonal].reduce(self.prime, limb);
+            }
+            let mut sum = LazySum::new();
+            for (term, limb) in terms.iter().zip(encoded.chunks_exact(n)) {
+                let diagonal = self.diagonals[&term.diagonal].limb(self.position).unwrap_or(limb);
+                let baby = self.transform.baby_index[&(term.input, term.rotation)];
+                let (half0, half1) = self.babies[2 * baby * n..][..2 * n].split_at(n);
+                sum.push(diagonal, [half0, half1]);
+            }
+            sum.finish(self.prime, pool, Fill::of_chunk(chunk), [&mut *out0, &mut *out1]);
+        }
+    }
+}
+
+/// Checks that all inputs are alike and fit the ring; their level.
+fn check_inputs(eval: &Evaluator, inputs: &[&Ciphertext]) -> Result<Level, EvalError> {
+    let first = inputs
+        .first()
+        .ok_or(EvalError::MalformedTransform("there is no input"))?;
+    for input in inputs {
+        eval.check_single(input)?;
+        if input.level != first.level {
+            return Err(EvalError::Levels {
+                left: first.level,
+                right: input.level,
+            });
+        }
+    }
+    Ok(first.level)
+}
+
+/// Checks that every output up to the last is written; how many there are.
+fn check_outputs(giants: &[GiantStep]) -> Result<usize, EvalError> {
+    let outputs: BTreeSet<usize> = giants.iter().map(|step| step.output).collect();
+    if outputs.is_empty() || !outputs.iter().copied().eq(0..outputs.len()) {
+        return Err(EvalError::MalformedTransform("an output is never written"));
+    }
+    Ok(outputs.len())
+}

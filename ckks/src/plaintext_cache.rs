@@ -1,0 +1,130 @@
+//! Encoded diagonals, kept between runs within a budget of bytes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use heron_params::Level;
+
+use crate::context::Context;
+use crate::kernels::NttPrime;
+use crate::parallel::{for_each_limb, map_indices};
+use crate::poly::Poly;
+use crate::slot_codec::Integers;
+
+/// One encoded diagonal.
+pub(crate) enum EncodedDiagonal {
+    /// One word per coefficient; carried to each prime when it is used.
+    Integers(Integers),
+    /// Over the whole basis, in evaluation form.
+    Evaluated(Poly),
+}
+
+impl EncodedDiagonal {
+    /// The limb at a position, if it is there already.
+    pub(crate) fn limb(&self, position: usize) -> Option<&[u64]> {
+        match self {
+            Self::Integers(_) => None,
+            Self::Evaluated(poly) => Some(poly.limb(position)),
+        }
+    }
+
+    /// Computes the limb modulo a prime; nothing to do for an evaluated diagonal.
+    pub(crate) fn reduce(&self, prime: &NttPrime, out: &mut [u64]) {
+        match self {
+            Self::Integers(integers) => integers.reduce(prime, out),
+            Self::Evaluated(_) => {}
+        }
+    }
+}
+
+/// The diagonals of one transform at one level, by the names that the transform gives them.
+pub(crate) type Diagonals = BTreeMap<usize, EncodedDiagonal>;
+
+/// Encoded diagonals by transform and level, first come, first kept: a plan uses the same ones in every run.
+pub(crate) struct PlaintextCache {
+    budget_bytes: u64,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    bytes: u64,
+    diagonals: BTreeMap<(u64, Level), Arc<Diagonals>>,
+}
+
+impl PlaintextCache {
+    pub(crate) fn new(budget_bytes: u64) -> Self {
+        Self {
+            budget_bytes,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Bytes that are kept now.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.lock().bytes
+    }
+
+    pub(crate) fn get(&self, transform: u64, level: Level) -> Option<Arc<Diagonals>> {
+        self.lock().diagonals.get(&(transform, level)).cloned()
+    }
+
+    /// Keeps the diagonals as fast as the budget allows: over the whole basis, as integers, or not at all.
+    pub(crate) fn keep(
+        &self,
+        ctx: &Context,
+        transform: u64,
+        level: Level,
+        encoded: Vec<(usize, Integers)>,
+    ) -> Arc<Diagonals> {
+        let word_bytes = size_of::<u64>() as u64;
+        let integer_bytes: u64 = encoded
+            .iter()
+            .map(|(_, x)| (x.low.len() + x.high.len()) as u64 * word_bytes)
+            .sum();
+        let evaluated_bytes = (encoded.len() * ctx.basis_len(level) * ctx.n()) as u64 * word_bytes;
+        let (bytes, diagonals) = if self.reserve(evaluated_bytes) {
+            (evaluated_bytes, evaluate(ctx, level, &encoded))
+        } else {
+            let reserved = if self.reserve(integer_bytes) { integer_bytes } else { 0 };
+            (
+                reserved,
+                encoded
+                    .into_iter()
+                    .map(|(name, x)| (name, EncodedDiagonal::Integers(x)))
+                    .collect(),
+            )
+        };
+        let diagonals = Arc::new(diagonals);
+        if bytes > 0 {
+            let replaced = self.lock().diagonals.insert((transform, level), diagonals.clone());
+            // Two threads may have encoded the same transform at once: give back what one of them reserved.
+            self.lock().bytes -= if replaced.is_some() { bytes } else { 0 };
+        }
+        diagonals
+    }
+
+    fn reserve(&self, bytes: u64) -> bool {
+        let mut kept = self.lock();
+        let fits = kept.bytes.saturating_add(bytes) <= self.budget_bytes;
+        kept.bytes += if fits { bytes } else { 0 };
+        fits
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        // A panic elsewhere leaves the map whole: each change is one insertion or one addition.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn evaluate(ctx: &Context, level: Level, encoded: &[(usize, Integers)]) -> Diagonals {
+    let evaluated = map_indices(encoded.len(), |i| {
+        let (name, integers) = &encoded[i];
+        let mut poly = Poly::zeroed(ctx.n(), ctx.basis_len(level));
+        for_each_limb(&mut poly, |position, limb| {
+            integers.reduce(ctx.basis_prime(level, position), limb);
+        });
+        (*name, EncodedDiagonal::Evaluated(poly))
+    });
+    evaluated.into_iter().collect()
+}
