@@ -1,0 +1,128 @@
+//! Tests of packing: what the slots compute is what the network computes.
+
+use ndarray::{Array1, Array2};
+use proptest::prelude::*;
+
+use super::*;
+use crate::he::ClearPolynomial;
+use crate::nn::Granularity;
+use crate::packed_clear::evaluate_packed;
+
+fn dense(rows: usize, cols: usize, seed: usize) -> he::Op {
+    let value = |index: usize| ((index * 7919 + seed * 104_729) % 1000) as f64 / 500.0 - 1.0;
+    he::Op::Dense {
+        weights: Array2::from_shape_fn((rows, cols), |(r, c)| value(r * cols + c)).into_shared(),
+        bias: Array1::from_shape_fn(rows, |r| value(r + 17)).into_shared(),
+    }
+}
+
+/// A chain of dense layers of the given widths, squares in between.
+fn network(widths: &[usize]) -> Graph<he::Op> {
+    let mut out = GraphBuilder::default();
+    let mut last = out.push("x", he::Op::Input, &[], &widths[..1]);
+    for (layer, pair) in widths.windows(2).enumerate() {
+        if layer > 0 {
+            last = out.push(&format!("square{layer}"), he::Op::Square, &[last], &pair[..1]);
+        }
+        last = out.push(&format!("fc{layer}"), dense(pair[1], pair[0], layer), &[last], &pair[1..]);
+    }
+    out.finish(last)
+}
+
+/// Packs and compares with the network on some inputs.
+#[track_caller]
+fn check(graph: &Graph<he::Op>, slots: u32) -> Packed {
+    let packed = pack(graph, Slots(slots)).expect("it fits");
+    let len = graph.iter().next().map_or(0, |(_, node)| node.len());
+    let inputs: Vec<Vec<f64>> =
+        (0..3).map(|sample| (0..len).map(|i| ((i + 5 * sample) as f64 * 0.77).sin()).collect()).collect();
+    let inputs: Vec<&[f64]> = inputs.iter().map(Vec::as_slice).collect();
+    let polynomial = ClearPolynomial::new(graph);
+    for (input, found) in inputs.iter().zip(evaluate_packed(&packed, &inputs)) {
+        let expected = polynomial.output(input);
+        let size = expected.iter().fold(1.0f64, |size, x| size.max(x.abs()));
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-10 * size, "{found} is not {expected}");
+        }
+    }
+    packed
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn diagonals_compute_the_matrix(rows in 1usize..70, cols in 1usize..70, log_slots in 7u32..11) {
+        check(&network(&[cols, rows]), 1 << log_slots);
+    }
+
+    #[test]
+    fn results_are_replicated_over_all_slots(rows in 1usize..40, cols in 1usize..60, log_slots in 7u32..10) {
+        // A second layer reads every repetition of the first one's result.
+        check(&network(&[cols, rows, 5, rows]), 1 << log_slots);
+    }
+
+    #[test]
+    fn every_slot_of_a_result_follows_its_layout(rows in 1usize..70, cols in 1usize..70, log_slots in 7u32..11) {
+        let packed = pack(&network(&[cols, rows]), Slots(1 << log_slots)).expect("it fits");
+        let Compute::Linear { map, .. } = &packed.graph.node(packed.graph.output()).op.compute else {
+            panic!("the output is a linear map");
+        };
+        prop_assert_eq!(map.slots_written(packed.slots), packed.slots.0 as usize);
+        prop_assert!(map.slots_read(packed.slots) <= packed.slots.0 as usize);
+    }
+}
+
+#[test]
+fn an_image_classifier_takes_32_diagonals_for_its_first_layer() {
+    let packed = check(&network(&[784, 128, 10]), 4096);
+    let maps = packed.graph.iter().filter_map(|(_, node)| match &node.op.compute {
+        Compute::Linear { map, .. } => Some((map.n_diagonals(), map.counts().rotations(), map.fold.len())),
+        _ => None,
+    });
+    insta::assert_snapshot!(
+        maps.map(|(d, r, f)| format!("{d} diagonals, {r} rotations, {f} of them folds\n")).collect::<String>(),
+        @r"
+    32 diagonals, 15 rotations, 5 of them folds
+    16 diagonals, 11 rotations, 3 of them folds
+    "
+    );
+}
+
+#[test]
+fn affine_maps_and_branches_are_packed() {
+    let mut out = GraphBuilder::default();
+    let x = out.push("x", he::Op::Input, &[], &[2, 3]);
+    let affine = |scale: f64, shift: f64| {
+        he::Op::Affine(Affine {
+            granularity: Granularity::Channel,
+            scale: Array1::from(vec![scale, 1.0]).into_shared(),
+            shift: Array1::from(vec![shift, 0.5]).into_shared(),
+        })
+    };
+    let scaled = out.push("scaled", affine(2.0, 0.25), &[x], &[2, 3]);
+    let shifted = out.push("shifted", affine(1.0, -0.5), &[x], &[2, 3]);
+    let product = out.push("product", he::Op::Mul, &[scaled, shifted], &[2, 3]);
+    let sum = out.push("sum", he::Op::Add, &[product, x], &[2, 3]);
+    let flat = out.push("flat", he::Op::Reshape, &[sum], &[6]);
+    let last = out.push("fc", dense(4, 6, 3), &[flat], &[4]);
+    let packed = check(&out.finish(last), 64);
+    let levels = packed.graph.iter().filter(|(_, node)| node.op.compute.takes_a_level()).count();
+    assert_eq!(levels, 3, "a shift takes no level");
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let refused = pack(&network(&[784, 128, 10]), Slots(512)).expect_err("784 elements in 512 slots");
+    assert_eq!(refused, TooFewSlots { node: "x".to_owned(), needed: 1024 });
+}
+
+#[test]
+fn operations_on_images_are_refused_together() {
+    let mut out = GraphBuilder::default();
+    let x = out.push("x", he::Op::Input, &[], &[2, 4, 4]);
+    let square = out.push("square", he::Op::Square, &[x], &[2, 4, 4]);
+    let pool = out.push("pool", he::Op::GlobalAveragePool, &[square], &[2, 1, 1]);
+    let refused = unpackable(&out.finish(pool));
+    assert_eq!(refused.iter().map(|node| node.node.as_str()).collect::<Vec<_>>(), ["pool"]);
+}
