@@ -7,6 +7,7 @@ use crate::{Digest, VectorLayout};
 
 /// The contents of `client.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClientSpec {
     /// Version of the plan format.
     pub format_version: u32,
@@ -26,6 +27,7 @@ pub struct ClientSpec {
 
 /// The network's input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InputSpec {
     /// Name of the ONNX input.
     pub name: String,
@@ -41,6 +43,7 @@ pub struct InputSpec {
 
 /// `x ↦ (x · scale - mean) / std`, one mean and deviation for all or one per channel (the first axis).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Normalization {
     /// Factor applied first, such as 1/255.
     pub scale: f64,
@@ -52,6 +55,7 @@ pub struct Normalization {
 
 /// An interval of input values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CalibratedRange {
     /// Smallest accepted value.
     pub min: f64,
@@ -61,6 +65,7 @@ pub struct CalibratedRange {
 
 /// The network's output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OutputSpec {
     /// Name of the ONNX output.
     pub name: String,

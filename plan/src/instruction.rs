@@ -7,6 +7,7 @@ use crate::{ConstId, MapId, ValueId, VectorLayout};
 
 /// One line of a program: an instruction, and the state of the value it computes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Line {
     /// What to compute.
     pub op: Instruction,
@@ -32,7 +33,7 @@ pub struct Line {
 /// give `Δ²`; `Rescale` takes `Δ²` and gives `Δ` one level down; `DropLevel` takes and gives `Δ`; all else keeps the power. `Add`, `Sub` and `Mul` need
 /// operands of equal level and power.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Instruction {
     /// The encrypted input.
     Input,
@@ -109,7 +110,7 @@ pub enum Instruction {
 
 /// A constant operand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Constant {
     /// The same value in every slot.
     Scalar(f64),

@@ -2,7 +2,7 @@
 
 use heron_params::KeySpec;
 
-use crate::{CkksProgram, Instruction};
+use crate::{CkksProgram, Instruction, LinearMap};
 
 impl CkksProgram {
     /// The evaluation keys that the program uses: every rotation of `Rotate` and of the linear maps (babies, giants,
@@ -14,7 +14,7 @@ impl CkksProgram {
         for line in &self.lines {
             match &line.op {
                 Instruction::Linear { map, .. } => {
-                    let rotations = self.map(*map).map(|m| m.rotations()).unwrap_or_default();
+                    let rotations = self.map(*map).map(LinearMap::rotations).unwrap_or_default();
                     for rotation in rotations {
                         spec.add_rotation(rotation, line.level);
                     }

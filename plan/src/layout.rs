@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Slot `s` holds element `s mod period`, or zero where that is not below `len`. The period need not divide the number of
 /// slots: the last repetition is then cut short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VectorLayout {
     /// Number of elements.
     pub len: u32,

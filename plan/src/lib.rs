@@ -4,10 +4,14 @@
 //! error; nothing is decided at run time. This crate opens no file: plans go to bytes and come from bytes.
 
 mod client;
+mod client_file;
 mod counts;
 mod coverage;
+mod file_error;
+mod files;
 mod ids;
 mod instruction;
+mod json;
 mod keys;
 mod layout;
 mod linear_map;
@@ -17,9 +21,12 @@ mod program;
 mod sample;
 mod verify;
 mod weights;
+mod weights_file;
 
 pub use client::{CalibratedRange, ClientSpec, ClientTail, InputSpec, Normalization, OutputSpec};
 pub use counts::{OpCounts, ProgramCounts};
+pub use file_error::{FileFault, PlanFileError};
+pub use files::PlanFiles;
 pub use ids::{ConstId, Digest, MapId, ValueId};
 pub use instruction::{Constant, Instruction, Line};
 pub use layout::VectorLayout;

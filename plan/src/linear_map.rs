@@ -11,6 +11,7 @@ use crate::{ConstId, VectorLayout};
 
 /// A linear map of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LinearMap {
     /// The matrix.
     pub geometry: Geometry,
@@ -26,7 +27,7 @@ pub struct LinearMap {
 
 /// The matrix behind a linear map.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Geometry {
     /// A dense matrix.
     Dense {
@@ -41,6 +42,7 @@ pub enum Geometry {
 
 /// Baby steps and giant steps: diagonal `d` is baby `d mod baby` of giant `d - d mod baby`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BabyGiant {
     /// How many diagonals share a giant step; at least 1.
     pub baby: u32,

@@ -10,6 +10,7 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// A compiled network: the contents of `plan.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Version of the plan format.
     pub format_version: u32,
@@ -29,6 +30,7 @@ pub struct Plan {
 
 /// What a plan was compiled from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Provenance {
     /// Version of the compiler.
     pub compiler: String,
@@ -50,6 +52,7 @@ pub enum Program {
 
 /// A program for the CKKS scheme.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CkksProgram {
     /// Scheme parameters.
     pub params: CkksParams,

@@ -6,6 +6,7 @@ use crate::{ConstId, Digest};
 
 /// What `plan.json` says of one tensor in `weights.bin`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConstEntry {
     /// Name for people.
     pub name: String,
@@ -34,6 +35,16 @@ impl Weights {
         let id = ConstId(self.tensors.len() as u32);
         self.tensors.push(values);
         (id, entry)
+    }
+
+    /// The tensors, in order.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = &[f64]> {
+        self.tensors.iter().map(Vec::as_slice)
+    }
+
+    /// Adds a tensor that already has an entry.
+    pub(crate) fn push_values(&mut self, values: Vec<f64>) {
+        self.tensors.push(values);
     }
 
     /// A tensor's elements, row-major; `None` for an identifier that is not in the table.

@@ -1,27 +1,39 @@
 //! Checks what surrounds the lines: the declared input and output, constants, names.
 
+use heron_params::Slots;
+
 use super::{Place, Report, Rule};
-use crate::{ClientTail, ConstId, Instruction, Normalization, Plan, Program, VectorLayout};
+use crate::{
+    ClientSpec, ClientTail, ConstId, InputSpec, Instruction, Normalization, OutputSpec, Plan, Program, VectorLayout,
+};
 
 /// Longest name or note, in bytes.
 const MAX_TEXT_BYTES: usize = 1024;
 /// Largest dimension count of a shape.
 const MAX_RANK: usize = 8;
 
-/// Checks names, the declared input and the declared output.
+/// Checks the names of a plan, its declared input and output, and the range against the program's input line.
 pub(super) fn check(report: &mut Report, plan: &Plan) {
+    let Program::Ckks(program) = &plan.program;
     check_text(report, &Place::Plan, [&plan.name, &plan.provenance.compiler]);
     check_text(report, &Place::Plan, &plan.provenance.options);
-    check_text(report, &Place::Input, [&plan.input.name]);
-    check_text(report, &Place::Output, [&plan.output.name]);
-    check_text(report, &Place::Output, &plan.output.class_names);
     for (index, entry) in plan.constants.iter().enumerate() {
         check_text(report, &Place::Constant(ConstId(index as u32)), [&entry.name]);
     }
-    check_shape(report, &Place::Input, plan, &plan.input.shape, plan.input.layout);
-    check_shape(report, &Place::Output, plan, &plan.output.shape, plan.output.layout);
-    check_input(report, plan);
-    check_output(report, plan);
+    check_input(report, &plan.input, program.params.slots());
+    check_output(report, &plan.output, program.params.slots());
+    let range = plan.input.range;
+    let largest = range.min.abs().max(range.max.abs());
+    let line = program.lines.iter().find(|line| matches!(line.op, Instruction::Input));
+    if let Some(line) = line.filter(|line| line.bound < largest) {
+        let found = format!("a calibrated range that reaches {largest}");
+        report.add(
+            Place::Input,
+            Rule::Bound,
+            found,
+            format!("at most the line's bound {}", line.bound),
+        );
+    }
 }
 
 /// Names end up on terminals: they are short and hold no control characters.
@@ -57,10 +69,9 @@ pub(super) fn check_constant(report: &mut Report, plan: &Plan, place: Place, id:
     }
 }
 
-fn check_shape(report: &mut Report, place: &Place, plan: &Plan, shape: &[usize], layout: VectorLayout) {
-    let Program::Ckks(program) = &plan.program;
-    if !layout.fits(program.params.slots()) {
-        let expected = format!("1 <= elements <= period <= {} slots", program.params.slots());
+fn check_shape(report: &mut Report, place: &Place, shape: &[usize], layout: VectorLayout, slots: Slots) {
+    if !layout.fits(slots) {
+        let expected = format!("1 <= elements <= period <= {slots} slots");
         report.add(place.clone(), Rule::Layout, layout, expected);
     }
     let elements = shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
@@ -70,31 +81,22 @@ fn check_shape(report: &mut Report, place: &Place, plan: &Plan, shape: &[usize],
     }
 }
 
-fn check_input(report: &mut Report, plan: &Plan) {
-    let Program::Ckks(program) = &plan.program;
-    let range = plan.input.range;
+/// Checks the declared input.
+pub(super) fn check_input(report: &mut Report, input: &InputSpec, slots: Slots) {
+    check_text(report, &Place::Input, [&input.name]);
+    check_shape(report, &Place::Input, &input.shape, input.layout, slots);
+    let range = input.range;
     if !(range.min.is_finite() && range.max.is_finite() && range.min <= range.max) {
         let found = format!("a calibrated range from {} to {}", range.min, range.max);
         report.add(Place::Input, Rule::Client, found, "finite numbers in order");
     }
-    let line = program.lines.iter().find(|line| matches!(line.op, Instruction::Input));
-    let largest = range.min.abs().max(range.max.abs());
-    if let Some(line) = line.filter(|line| line.bound < largest) {
-        let found = format!("a calibrated range that reaches {largest}");
-        report.add(
-            Place::Input,
-            Rule::Bound,
-            found,
-            format!("at most the line's bound {}", line.bound),
-        );
-    }
-    if let Some(normalization) = &plan.input.normalization {
-        check_normalization(report, plan, normalization);
+    if let Some(normalization) = &input.normalization {
+        check_normalization(report, input, normalization);
     }
 }
 
-fn check_normalization(report: &mut Report, plan: &Plan, normalization: &Normalization) {
-    let channels = plan.input.shape.first().copied().unwrap_or(1);
+fn check_normalization(report: &mut Report, input: &InputSpec, normalization: &Normalization) {
+    let channels = input.shape.first().copied().unwrap_or(1);
     let Normalization { scale, mean, std } = normalization;
     let numbers = mean.iter().chain(std).chain([scale]);
     let finite = numbers.copied().all(f64::is_finite) && !std.contains(&0.0) && *scale != 0.0;
@@ -106,8 +108,11 @@ fn check_normalization(report: &mut Report, plan: &Plan, normalization: &Normali
     }
 }
 
-fn check_output(report: &mut Report, plan: &Plan) {
-    let output = &plan.output;
+/// Checks the declared output.
+pub(super) fn check_output(report: &mut Report, output: &OutputSpec, slots: Slots) {
+    check_text(report, &Place::Output, [&output.name]);
+    check_text(report, &Place::Output, &output.class_names);
+    check_shape(report, &Place::Output, &output.shape, output.layout, slots);
     for (rule, value) in [(Rule::Bound, output.bound), (Rule::Error, output.error)] {
         if !(value.is_finite() && value > 0.0) {
             report.add(Place::Output, rule, value, "a finite positive number");
@@ -132,5 +137,23 @@ fn check_output(report: &mut Report, plan: &Plan) {
             found,
             "softmax at most once, then argmax at most once",
         );
+    }
+}
+
+/// Checks that the keys of a client are ones that its parameters have.
+pub(super) fn check_keys(report: &mut Report, client: &ClientSpec) {
+    let (top, slots) = (client.params.max_level(), client.params.slots());
+    if client.keys.levels().any(|level| level > top) {
+        report.add(
+            Place::Plan,
+            Rule::Level,
+            "a key above the chain",
+            format!("at most {top}"),
+        );
+    }
+    for &rotation in client.keys.rotations.keys() {
+        if rotation.0 == 0 || rotation.0 >= slots.0 {
+            report.add(Place::Plan, Rule::Rotation, rotation, format!("1 to {}", slots.0 - 1));
+        }
     }
 }

@@ -13,11 +13,11 @@ use heron_params::ParamsError;
 
 pub use report::{Place, Rule, VerifyError, VerifyErrors};
 
-use crate::{CkksProgram, FORMAT_VERSION, Geometry, MapId, Plan, Program};
+use crate::{CkksProgram, ClientSpec, FORMAT_VERSION, Geometry, MapId, Plan, Program};
 
 /// Spare bits between a value at its bound and the modulus, beyond the sign.
 pub(crate) const HEADROOM_BITS: f64 = 2.0;
-const MAX_LINES: usize = 1 << 16;
+const MAX_LINES: usize = 1 << 14;
 const MAX_MAPS: usize = 1 << 12;
 
 /// Checks everything that a machine relies on, 128-bit security included.
@@ -36,6 +36,22 @@ pub fn verify(plan: &Plan) -> Result<(), VerifyErrors> {
 pub fn verify_insecure(plan: &Plan) -> Result<(), VerifyErrors> {
     let Program::Ckks(program) = &plan.program;
     check(plan, program.params.validate())
+}
+
+/// Checks what encryption and decryption rely on.
+///
+/// # Errors
+/// All broken statements.
+pub(crate) fn verify_client(client: &ClientSpec) -> Result<(), VerifyErrors> {
+    let mut report = Report::default();
+    if params_hold(&mut report, client.params.check_secure()) {
+        let slots = client.params.slots();
+        interface::check_text(&mut report, &Place::Plan, [&client.name]);
+        interface::check_input(&mut report, &client.input, slots);
+        interface::check_output(&mut report, &client.output, slots);
+        interface::check_keys(&mut report, client);
+    }
+    report.into_result()
 }
 
 fn check(plan: &Plan, params: Result<(), ParamsError>) -> Result<(), VerifyErrors> {
