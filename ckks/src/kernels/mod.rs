@@ -17,6 +17,8 @@
 
 mod automorphism;
 mod conversion;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod modular;
 mod order;
 mod portable;
@@ -37,18 +39,19 @@ use conversion::TargetConstants;
 use prime::{RootPowers, Twiddles};
 
 /// What one kernel set provides. Slices have the lengths that the methods of [`NttPrime`] checked: whole limbs of `N`
-/// words, or `middle_words` for the buffer between two passes. Values are canonical unless said otherwise.
+/// words, their tiles and rows, or `middle_words` for the buffer between two passes. Values are canonical unless said otherwise.
 struct Table {
     name: &'static str,
     twiddles: fn(&RootPowers<'_>) -> Twiddles,
-    /// First pass of the forward transform: coefficient form into the middle buffer (private to the kernel set).
-    forward_columns: fn(&NttPrime, &[u64], &mut [u64]),
-    /// Second pass of the forward transform: the middle buffer into evaluation form.
-    forward_rows: fn(&NttPrime, &[u64], &mut [u64]),
-    /// First pass of the inverse transform: evaluation form into the middle buffer.
-    inverse_rows: fn(&NttPrime, &[u64], &mut [u64]),
-    /// Second pass of the inverse transform; multiplies by the scalar and adds the offset.
-    inverse_columns: fn(&NttPrime, &mut [u64], &mut [u64], Scalar, u64),
+    /// First pass of the forward transform, one tile: from coefficient form into its part of the middle buffer, whose
+    /// contents are private to the kernel set.
+    forward_tile: fn(&NttPrime, &[u64], &mut [u64]),
+    /// Second pass of the forward transform, one row: from the middle buffer into evaluation form.
+    forward_row: fn(&NttPrime, usize, &[u64], &mut [u64]),
+    /// First pass of the inverse transform, one row: from evaluation form into the middle buffer.
+    inverse_row: fn(&NttPrime, usize, &[u64], &mut [u64]),
+    /// Second pass of the inverse transform, one tile: multiplies by the scalar and adds the offset.
+    inverse_tile: fn(&NttPrime, usize, &[u64], &mut [u64], Scalar, u64),
     add_assign: fn(&NttPrime, &mut [u64], &[u64]),
     sub_assign: fn(&NttPrime, &mut [u64], &[u64]),
     neg_assign: fn(&NttPrime, &mut [u64]),
@@ -96,7 +99,13 @@ impl Kernels {
     /// The fastest set of this machine; detected once.
     pub fn best() -> Self {
         static BEST: OnceLock<Kernels> = OnceLock::new();
-        *BEST.get_or_init(|| Self::portable())
+        *BEST.get_or_init(|| {
+            let fastest_first = ["ifma", "avx2"].into_iter();
+            fastest_first
+                .filter_map(|name| Self::named(name).ok())
+                .next()
+                .unwrap_or(Self::portable())
+        })
     }
 
     /// The set called `name`: `portable`, `avx2` or `ifma`.
@@ -110,6 +119,8 @@ impl Kernels {
                 name: "avx2",
                 needs: "AVX2 and FMA",
             }),
+            #[cfg(target_arch = "x86_64")]
+            "ifma" if ifma::available() => Ok(Self(&ifma::TABLE)),
             "ifma" => Err(KernelsError::Unavailable {
                 name: "ifma",
                 needs: "AVX-512 F, DQ and IFMA",

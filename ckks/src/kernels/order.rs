@@ -6,6 +6,8 @@
 
 /// log2 of the widest row of the coefficient matrix.
 const LOG_MAX_COLUMNS: u32 = 8;
+/// Words of the widest row.
+pub(super) const MAX_COLUMNS: usize = 1 << LOG_MAX_COLUMNS;
 /// Columns of a tile: the lanes of the widest vector of 64-bit words.
 pub(super) const LANES: usize = 8;
 

@@ -1,5 +1,7 @@
 //! One prime of the modulus chain with its tables, and the operations on limbs modulo it.
 
+#[cfg(target_arch = "x86_64")]
+use super::ifma;
 use super::modular::{Modulus, Scalar, bit_reverse, inverse_mod, mul_mod, pow_mod};
 use super::order::Shape;
 use super::{Automorphism, Kernels, portable};
@@ -65,6 +67,8 @@ impl RootPowers<'_> {
 /// The tables of one kernel set. Rings too small for a vector set's blocking have the portable ones.
 pub(super) enum Twiddles {
     Portable(portable::Twiddles),
+    #[cfg(target_arch = "x86_64")]
+    Ifma(ifma::Twiddles),
 }
 
 /// One term of [`NttPrime::hoisted_sum`].
@@ -182,8 +186,8 @@ impl NttPrime {
     pub fn forward(&self, limb: &mut [u64]) {
         self.check(&[limb]);
         with_scratch(self.shape.middle_words(), |middle| {
-            (self.kernels.0.forward_columns)(self, limb, middle);
-            (self.kernels.0.forward_rows)(self, middle, limb);
+            self.forward_columns(limb, middle);
+            self.forward_rows(middle, limb);
         });
     }
 
@@ -191,31 +195,62 @@ impl NttPrime {
     pub fn forward_into(&self, coefficients: &[u64], evaluations: &mut [u64]) {
         self.check(&[coefficients, evaluations]);
         with_scratch(self.shape.middle_words(), |middle| {
-            (self.kernels.0.forward_columns)(self, coefficients, middle);
-            (self.kernels.0.forward_rows)(self, middle, evaluations);
+            self.forward_columns(coefficients, middle);
+            self.forward_rows(middle, evaluations);
         });
+    }
+
+    /// The first pass of the forward transform.
+    fn forward_columns(&self, coefficients: &[u64], middle: &mut [u64]) {
+        let tiles = coefficients.chunks_exact(self.shape.tile_words());
+        for (tile, middle) in tiles.zip(middle.chunks_exact_mut(self.shape.middle_stride())) {
+            (self.kernels.0.forward_tile)(self, tile, &mut middle[..self.shape.tile_words()]);
+        }
+    }
+
+    /// The second pass of the forward transform.
+    pub(super) fn forward_rows(&self, middle: &[u64], evaluations: &mut [u64]) {
+        for (row, out) in evaluations.chunks_exact_mut(self.shape.columns).enumerate() {
+            (self.kernels.0.forward_row)(self, row, middle, out);
+        }
     }
 
     /// Transforms a limb from evaluation to coefficient form.
     pub fn inverse(&self, limb: &mut [u64]) {
         self.check(&[limb]);
-        let scale = self.scalar(self.n_inverse);
         with_scratch(self.shape.middle_words(), |middle| {
-            (self.kernels.0.inverse_rows)(self, limb, middle);
-            (self.kernels.0.inverse_columns)(self, middle, limb, scale, 0);
+            self.inverse_rows(limb, middle);
+            self.inverse_columns(middle, self.scalar(self.n_inverse), 0, limb);
         });
     }
 
     /// `coefficients = factor * inverse(evaluations) + offset`, the offset added to every coefficient; the factor and the
     /// offset cost next to nothing here.
+    ///
+    /// # Panics
+    /// Also when `offset >= q`.
     pub fn inverse_into(&self, evaluations: &[u64], factor: Scalar, offset: u64, coefficients: &mut [u64]) {
         self.check(&[evaluations, coefficients]);
         assert!(offset < self.q(), "a canonical offset");
         let scale = self.scalar(mul_mod(factor.value, self.n_inverse, self.q()));
         with_scratch(self.shape.middle_words(), |middle| {
-            (self.kernels.0.inverse_rows)(self, evaluations, middle);
-            (self.kernels.0.inverse_columns)(self, middle, coefficients, scale, offset);
+            self.inverse_rows(evaluations, middle);
+            self.inverse_columns(middle, scale, offset, coefficients);
         });
+    }
+
+    /// The first pass of the inverse transform.
+    fn inverse_rows(&self, evaluations: &[u64], middle: &mut [u64]) {
+        for (row, evaluations) in evaluations.chunks_exact(self.shape.columns).enumerate() {
+            (self.kernels.0.inverse_row)(self, row, evaluations, middle);
+        }
+    }
+
+    /// The second pass of the inverse transform.
+    fn inverse_columns(&self, middle: &[u64], scale: Scalar, offset: u64, coefficients: &mut [u64]) {
+        for (tile, out) in coefficients.chunks_exact_mut(self.shape.tile_words()).enumerate() {
+            (self.kernels.0.inverse_tile)(self, tile, middle, out, scale, offset);
+        }
     }
 
     /// `a += b`.

@@ -6,7 +6,7 @@
 //! P. Longa, M. Naehrig, *Speeding up the number theoretic transform* (ePrint 2016/504), algorithms 1 and 2.
 
 use super::super::modular::{Scalar, reduce_once};
-use super::super::order::LANES;
+use super::super::order::{LANES, MAX_COLUMNS};
 use super::super::prime::{self, Direction, NttPrime, RootPowers};
 
 /// Twiddle factors by layer: entry `m + i` belongs to block `i` of the layer of `m` blocks.
@@ -27,9 +27,13 @@ pub(super) fn twiddles(roots: &RootPowers<'_>) -> prime::Twiddles {
     })
 }
 
+/// The portable tables, which a prime has when the portable transforms are called for it.
 fn tables(prime: &NttPrime) -> &Twiddles {
-    let prime::Twiddles::Portable(tables) = &prime.twiddles;
-    tables
+    match &prime.twiddles {
+        prime::Twiddles::Portable(tables) => tables,
+        #[cfg(target_arch = "x86_64")]
+        prime::Twiddles::Ifma(_) => unreachable!("a vector set calls its own transforms where it has tables"),
+    }
 }
 
 /// Butterflies of all blocks of one layer, `(x, y) -> (x + w y, x - w y)`: `twiddles` has one factor per block of `2 half` words.
@@ -60,74 +64,64 @@ fn inverse_layer(values: &mut [u64], half: usize, twiddles: &[Scalar], q: u64) {
     }
 }
 
-pub(super) fn forward_columns(prime: &NttPrime, coefficients: &[u64], middle: &mut [u64]) {
-    let (shape, q, roots) = (prime.shape, prime.q(), &tables(prime).forward);
-    let tiles = coefficients.chunks_exact(shape.tile_words());
-    for (tile, out) in tiles.zip(middle.chunks_exact_mut(shape.middle_stride())) {
-        let out = &mut out[..shape.tile_words()];
-        out.copy_from_slice(tile);
-        let mut blocks = 1;
-        while blocks < shape.rows {
-            forward_layer(out, shape.rows / blocks / 2 * LANES, &roots[blocks..2 * blocks], q);
-            blocks *= 2;
-        }
+pub(in super::super) fn forward_tile(prime: &NttPrime, tile: &[u64], middle: &mut [u64]) {
+    let (rows, q, roots) = (prime.shape.rows, prime.q(), &tables(prime).forward);
+    middle.copy_from_slice(tile);
+    let mut blocks = 1;
+    while blocks < rows {
+        forward_layer(middle, rows / blocks / 2 * LANES, &roots[blocks..2 * blocks], q);
+        blocks *= 2;
     }
 }
 
-pub(super) fn forward_rows(prime: &NttPrime, middle: &[u64], evaluations: &mut [u64]) {
+pub(in super::super) fn forward_row(prime: &NttPrime, row: usize, middle: &[u64], out: &mut [u64]) {
     let (shape, q, roots) = (prime.shape, prime.q(), &tables(prime).forward);
-    for (row, out) in evaluations.chunks_exact_mut(shape.columns).enumerate() {
-        for (tile, group) in out.chunks_exact_mut(LANES).enumerate() {
-            group.copy_from_slice(&middle[tile * shape.middle_stride() + row * LANES..][..LANES]);
-        }
-        let mut blocks = 1;
-        while blocks < shape.columns {
-            let first = (shape.rows + row) * blocks;
-            forward_layer(out, shape.columns / blocks / 2, &roots[first..first + blocks], q);
-            blocks *= 2;
-        }
-        for value in out {
-            *value = reduce_once(reduce_once(*value, 2 * q), q);
-        }
+    for (tile, group) in out.chunks_exact_mut(LANES).enumerate() {
+        group.copy_from_slice(&middle[tile * shape.middle_stride() + row * LANES..][..LANES]);
+    }
+    let mut blocks = 1;
+    while blocks < shape.columns {
+        let first = (shape.rows + row) * blocks;
+        forward_layer(out, shape.columns / blocks / 2, &roots[first..first + blocks], q);
+        blocks *= 2;
+    }
+    for value in out {
+        *value = reduce_once(reduce_once(*value, 2 * q), q);
     }
 }
 
-pub(super) fn inverse_rows(prime: &NttPrime, evaluations: &[u64], middle: &mut [u64]) {
+pub(in super::super) fn inverse_row(prime: &NttPrime, row: usize, evaluations: &[u64], middle: &mut [u64]) {
     let (shape, q, roots) = (prime.shape, prime.q(), &tables(prime).inverse);
-    let mut values = [0; 256];
+    let mut values = [0; MAX_COLUMNS];
     let values = &mut values[..shape.columns];
-    for (row, evaluations) in evaluations.chunks_exact(shape.columns).enumerate() {
-        values.copy_from_slice(evaluations);
-        let mut blocks = shape.columns / 2;
-        while blocks > 0 {
-            let first = (shape.rows + row) * blocks;
-            inverse_layer(values, shape.columns / blocks / 2, &roots[first..first + blocks], q);
-            blocks /= 2;
-        }
-        for (tile, group) in values.chunks_exact(LANES).enumerate() {
-            middle[tile * shape.middle_stride() + row * LANES..][..LANES].copy_from_slice(group);
-        }
+    values.copy_from_slice(evaluations);
+    let mut blocks = shape.columns / 2;
+    while blocks > 0 {
+        let first = (shape.rows + row) * blocks;
+        inverse_layer(values, shape.columns / blocks / 2, &roots[first..first + blocks], q);
+        blocks /= 2;
+    }
+    for (tile, group) in values.chunks_exact(LANES).enumerate() {
+        middle[tile * shape.middle_stride() + row * LANES..][..LANES].copy_from_slice(group);
     }
 }
 
-pub(super) fn inverse_columns(
+pub(in super::super) fn inverse_tile(
     prime: &NttPrime,
-    middle: &mut [u64],
-    coefficients: &mut [u64],
+    tile: usize,
+    middle: &[u64],
+    out: &mut [u64],
     scale: Scalar,
     offset: u64,
 ) {
     let (shape, q, roots) = (prime.shape, prime.q(), &tables(prime).inverse);
-    let tiles = coefficients.chunks_exact_mut(shape.tile_words());
-    for (values, out) in middle.chunks_exact_mut(shape.middle_stride()).zip(tiles) {
-        let values = &mut values[..shape.tile_words()];
-        let mut blocks = shape.rows / 2;
-        while blocks > 0 {
-            inverse_layer(values, shape.rows / blocks / 2 * LANES, &roots[blocks..2 * blocks], q);
-            blocks /= 2;
-        }
-        for (value, out) in values.iter().zip(out) {
-            *out = reduce_once(scale.mul(*value, q) + offset, q);
-        }
+    out.copy_from_slice(&middle[tile * shape.middle_stride()..][..shape.tile_words()]);
+    let mut blocks = shape.rows / 2;
+    while blocks > 0 {
+        inverse_layer(out, shape.rows / blocks / 2 * LANES, &roots[blocks..2 * blocks], q);
+        blocks /= 2;
+    }
+    for value in out {
+        *value = reduce_once(scale.mul(*value, q) + offset, q);
     }
 }
