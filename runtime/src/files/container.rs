@@ -1,0 +1,449 @@
+//! The frame of every binary file: magic, version, kind, plan hash, length, and records with checksums.
+//!
+//! ```text
+//! offset  bytes
+//!      0      8  magic 89 48 45 52 4f 4e 0d 0a (the ends show what text modes break)
+//!      8      4  version, little endian like everything else
+//!     12      4  kind: SKEY, PKEY, EKEY, CTXT
+//!     16     32  hash of the plan
+//!     48      8  number of records
+//!     56      8  length of the whole file
+//!     64     32  SHA-256 of the 64 bytes before
+//!     96         records: 8 bytes length, the payload, 32 bytes SHA-256 of kind, plan hash, index and payload
+//! ```
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use heron_ckks::ReadError;
+use heron_plan::Digest;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::ErrorKind;
+
+pub(super) const MAGIC: [u8; 8] = *b"\x89HERON\r\n";
+const VERSION: u32 = 1;
+const HEADER_BYTES: usize = 96;
+const DIGEST_BYTES: u64 = 32;
+/// A record's length and checksum.
+const FRAME_BYTES: u64 = 8 + DIGEST_BYTES;
+
+/// What a binary file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// `secret.key`.
+    SecretKey,
+    /// `public.key`.
+    PublicKey,
+    /// `eval.key`.
+    EvaluationKeys,
+    /// `*.ct`.
+    Ciphertexts,
+}
+
+impl FileKind {
+    const ALL: [Self; 4] = [
+        Self::SecretKey,
+        Self::PublicKey,
+        Self::EvaluationKeys,
+        Self::Ciphertexts,
+    ];
+
+    fn tag(self) -> [u8; 4] {
+        *match self {
+            Self::SecretKey => b"SKEY",
+            Self::PublicKey => b"PKEY",
+            Self::EvaluationKeys => b"EKEY",
+            Self::Ciphertexts => b"CTXT",
+        }
+    }
+
+    /// What to do when such a file is damaged.
+    pub(super) fn advice(self) -> &'static str {
+        match self {
+            Self::SecretKey => "restore it from a copy, or make new keys with `heron keygen`",
+            Self::PublicKey | Self::EvaluationKeys => {
+                "copy it again from the client, or make new keys with `heron keygen`"
+            }
+            Self::Ciphertexts => "copy it again from where it was made, or make it again",
+        }
+    }
+}
+
+impl std::fmt::Display for FileKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::SecretKey => "secret key",
+            Self::PublicKey => "public key",
+            Self::EvaluationKeys => "evaluation keys",
+            Self::Ciphertexts => "ciphertexts",
+        })
+    }
+}
+
+/// Why bytes are not the file that they should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    /// Another format, or the first bytes are damaged.
+    #[error("it is not a file of heron, or its beginning is damaged")]
+    Magic,
+    /// The header's checksum does not match.
+    #[error("its header is damaged")]
+    Header,
+    /// A later or unknown version.
+    #[error("it has format version {found}, this version of heron reads {VERSION}")]
+    Version {
+        /// The version of the file.
+        found: u32,
+    },
+    /// A file of ours, but of another kind.
+    #[error("it holds {found}, not {needed}")]
+    Kind {
+        /// What it holds.
+        found: FileKind,
+        /// What it should hold.
+        needed: FileKind,
+    },
+    /// Bytes are missing or there are too many.
+    #[error("it has {found} bytes instead of {stated}: it was cut off or added to")]
+    Length {
+        /// How many bytes there are.
+        found: u64,
+        /// How many its header states.
+        stated: u64,
+    },
+    /// A record's checksum does not match.
+    #[error("record {index} is damaged")]
+    Record {
+        /// Which record.
+        index: u64,
+    },
+    /// A record is intact but does not hold what it should.
+    #[error("record {index} does not hold what it should: {reason}")]
+    Content {
+        /// Which record.
+        index: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another number of records than the kind of file has.
+    #[error("it holds {found} records instead of {needed}")]
+    Records {
+        /// How many there are.
+        found: u64,
+        /// How many there should be.
+        needed: u64,
+    },
+    /// The operating system refused.
+    #[error("reading failed")]
+    Io(#[from] io::Error),
+}
+
+impl ContainerError {
+    /// Who can act on it.
+    pub(super) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Version { .. } => ErrorKind::BadInput,
+            Self::Io(_) => ErrorKind::Io,
+            Self::Magic
+            | Self::Header
+            | Self::Kind { .. }
+            | Self::Length { .. }
+            | Self::Record { .. }
+            | Self::Content { .. }
+            | Self::Records { .. } => ErrorKind::Damaged,
+        }
+    }
+}
+
+/// The first bytes of a file, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) version: u32,
+    pub(super) kind: FileKind,
+    pub(super) plan_hash: Digest,
+    pub(super) n_records: u64,
+    pub(super) file_bytes: u64,
+}
+
+impl Header {
+    fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&self.version.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.kind.tag());
+        bytes[16..48].copy_from_slice(&self.plan_hash.0);
+        bytes[48..56].copy_from_slice(&self.n_records.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.file_bytes.to_le_bytes());
+        let digest = Sha256::digest(&bytes[..64]);
+        bytes[64..].copy_from_slice(&digest);
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Result<Self, ContainerError> {
+        if bytes[..8] != MAGIC {
+            return Err(ContainerError::Magic);
+        }
+        if Sha256::digest(&bytes[..64])[..] != bytes[64..] {
+            return Err(ContainerError::Header);
+        }
+        let version = u32::from_le_bytes(array(&bytes[8..12]));
+        if version != VERSION {
+            return Err(ContainerError::Version { found: version });
+        }
+        let kind = FileKind::ALL.into_iter().find(|kind| kind.tag() == bytes[12..16]);
+        Ok(Self {
+            version,
+            kind: kind.ok_or(ContainerError::Header)?,
+            plan_hash: Digest(array(&bytes[16..48])),
+            n_records: u64::from_le_bytes(array(&bytes[48..56])),
+            file_bytes: u64::from_le_bytes(array(&bytes[56..64])),
+        })
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.try_into().expect("callers slice N bytes")
+}
+
+fn record_digest(kind: FileKind, plan_hash: &Digest, index: u64, payload: &[u8]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(kind.tag());
+    hasher.update(plan_hash.0);
+    hasher.update(index.to_le_bytes());
+    hasher.update(payload);
+    hasher.finalize().into()
+}
+
+/// Writes records one by one.
+pub(super) struct ContainerWriter<'a, W> {
+    writer: &'a mut W,
+    header: Header,
+}
+
+impl<'a, W: Write + Seek> ContainerWriter<'a, W> {
+    /// Begins a file; its header is written by [`finish`](Self::finish).
+    pub(super) fn new(writer: &'a mut W, kind: FileKind, plan_hash: Digest) -> io::Result<Self> {
+        writer.write_all(&[0; HEADER_BYTES])?;
+        let header = Header {
+            version: VERSION,
+            kind,
+            plan_hash,
+            n_records: 0,
+            file_bytes: HEADER_BYTES as u64,
+        };
+        Ok(Self { writer, header })
+    }
+
+    pub(super) fn record(&mut self, payload: &[u8]) -> io::Result<()> {
+        let Header {
+            kind,
+            ref plan_hash,
+            n_records,
+            ..
+        } = self.header;
+        self.writer.write_all(&(payload.len() as u64).to_le_bytes())?;
+        self.writer.write_all(payload)?;
+        self.writer
+            .write_all(&record_digest(kind, plan_hash, n_records, payload))?;
+        self.header.n_records += 1;
+        self.header.file_bytes += FRAME_BYTES + payload.len() as u64;
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> io::Result<()> {
+        self.writer.seek(SeekFrom::Start(0))?;
+        self.writer.write_all(&self.header.to_bytes())?;
+        self.writer.seek(SeekFrom::End(0))?;
+        Ok(())
+    }
+}
+
+/// Bytes per record of a long stream.
+const STREAM_RECORD_BYTES: usize = 1 << 20;
+
+/// A stream of bytes cut into records: what is long is written and read without being held as a whole.
+pub(super) struct StreamWriter<'a, W> {
+    container: ContainerWriter<'a, W>,
+    pending: Zeroizing<Vec<u8>>,
+}
+
+impl<'a, W: Write + Seek> StreamWriter<'a, W> {
+    pub(super) fn new(container: ContainerWriter<'a, W>) -> Self {
+        Self {
+            container,
+            pending: Zeroizing::new(Vec::with_capacity(STREAM_RECORD_BYTES)),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        self.container.finish()
+    }
+}
+
+impl<W: Write + Seek> Write for StreamWriter<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.pending.len() == STREAM_RECORD_BYTES {
+            self.flush()?;
+        }
+        let taken = bytes.len().min(STREAM_RECORD_BYTES - self.pending.len());
+        self.pending.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.pending.is_empty() {
+            self.container.record(&self.pending)?;
+            self.pending.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Reads what [`StreamWriter`] wrote; every byte it gives has passed its checksum.
+pub(super) struct StreamReader<R> {
+    container: ContainerReader<R>,
+    current: Zeroizing<Vec<u8>>,
+    position: usize,
+}
+
+impl<R: Read> StreamReader<R> {
+    pub(super) fn new(container: ContainerReader<R>) -> Self {
+        Self {
+            container,
+            current: Zeroizing::default(),
+            position: 0,
+        }
+    }
+
+    /// Parses the stream, which must end where the parser stops.
+    pub(super) fn parse<T>(
+        mut self,
+        parse: impl FnOnce(&mut Self) -> Result<T, ReadError>,
+    ) -> Result<T, ContainerError> {
+        let parsed = parse(&mut self).map_err(|error| content(self.container.next, error))?;
+        match self.read(&mut [0]) {
+            Ok(0) => Ok(parsed),
+            Ok(_) => Err(content(self.container.next, LEFT_OVER)),
+            Err(error) => Err(content(self.container.next, ReadError::Io(error))),
+        }
+    }
+}
+
+impl<R: Read> Read for StreamReader<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.position == self.current.len() {
+            match self.container.record().map_err(io::Error::other)? {
+                Some(record) => (self.current, self.position) = (record, 0),
+                None => return Ok(0),
+            }
+        }
+        let taken = out.len().min(self.current.len() - self.position);
+        out[..taken].copy_from_slice(&self.current[self.position..self.position + taken]);
+        self.position += taken;
+        Ok(taken)
+    }
+}
+
+const LEFT_OVER: ReadError = ReadError::Malformed {
+    what: "record",
+    reason: "bytes are left over",
+};
+
+/// What a parser's error means for the file.
+fn content(index: u64, error: ReadError) -> ContainerError {
+    let reason = match error {
+        ReadError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => "it ends early".to_owned(),
+        ReadError::Io(error) => match error.downcast::<ContainerError>() {
+            Ok(own) => return own,
+            Err(error) => return ContainerError::Io(error),
+        },
+        malformed @ ReadError::Malformed { .. } => malformed.to_string(),
+    };
+    ContainerError::Content { index, reason }
+}
+
+/// Parses one record, which must end where the parser stops.
+pub(super) fn parse_record<T>(
+    index: u64,
+    mut payload: &[u8],
+    parse: impl FnOnce(&mut &[u8]) -> Result<T, ReadError>,
+) -> Result<T, ContainerError> {
+    let parsed = parse(&mut payload).map_err(|error| content(index, error))?;
+    if payload.is_empty() {
+        Ok(parsed)
+    } else {
+        Err(content(index, LEFT_OVER))
+    }
+}
+
+/// Reads records one by one; never holds more than one.
+pub(super) struct ContainerReader<R> {
+    reader: R,
+    header: Header,
+    next: u64,
+    left_bytes: u64,
+}
+
+impl<R: Read> ContainerReader<R> {
+    /// Reads and checks the header. `actual_bytes` is the length of the file.
+    pub(super) fn new(mut reader: R, actual_bytes: u64) -> Result<Self, ContainerError> {
+        let mut bytes = [0; HEADER_BYTES];
+        reader.read_exact(&mut bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => ContainerError::Magic,
+            _ => ContainerError::Io(error),
+        })?;
+        let header = Header::from_bytes(&bytes)?;
+        if header.file_bytes != actual_bytes {
+            return Err(ContainerError::Length {
+                found: actual_bytes,
+                stated: header.file_bytes,
+            });
+        }
+        let left_bytes = actual_bytes.saturating_sub(HEADER_BYTES as u64);
+        if header.n_records > left_bytes / FRAME_BYTES {
+            return Err(ContainerError::Header);
+        }
+        Ok(Self {
+            reader,
+            header,
+            next: 0,
+            left_bytes,
+        })
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The next record, its checksum checked; `None` after the last. Zeroed when dropped, as it may be a secret.
+    pub(super) fn record(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, ContainerError> {
+        let index = self.next;
+        let damaged = ContainerError::Record { index };
+        if index == self.header.n_records {
+            return if self.left_bytes == 0 { Ok(None) } else { Err(damaged) };
+        }
+        let mut length = [0; 8];
+        self.reader.read_exact(&mut length)?;
+        let length = u64::from_le_bytes(length);
+        let fits = length
+            .checked_add(FRAME_BYTES)
+            .filter(|&bytes| bytes <= self.left_bytes);
+        let Some(framed) = fits else { return Err(damaged) };
+        // Within the file's own length, hence no more than the file justifies.
+        let mut payload = Zeroizing::new(vec![0; length as usize]);
+        self.reader.read_exact(&mut payload)?;
+        let mut digest = [0; 32];
+        self.reader.read_exact(&mut digest)?;
+        let Header {
+            kind, ref plan_hash, ..
+        } = self.header;
+        if digest != record_digest(kind, plan_hash, index, &payload) {
+            return Err(damaged);
+        }
+        self.next += 1;
+        self.left_bytes -= framed;
+        Ok(Some(payload))
+    }
+}

@@ -1,0 +1,170 @@
+//! The encrypted machine: every instruction is one operation of the CKKS evaluator.
+
+use std::sync::Arc;
+
+use heron_ckks::{Ciphertext, EvaluationKeys, Evaluator, GiantStep, LinearTransform, Term};
+use heron_params::{Level, Rotation};
+
+use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, State};
+
+/// Evaluates plans on ciphertexts. It holds evaluation keys and no secret.
+pub struct CkksMachine {
+    evaluator: Evaluator,
+}
+
+impl CkksMachine {
+    /// A machine that keeps encoded plaintexts of linear maps up to a number of bytes.
+    pub fn new(context: Arc<heron_ckks::Context>, keys: Arc<EvaluationKeys>, cache_bytes: u64) -> Self {
+        Self {
+            evaluator: Evaluator::with_cache(context, keys, cache_bytes),
+        }
+    }
+
+    /// Bytes of encoded plaintexts that are kept for the next run.
+    pub fn cached_bytes(&self) -> u64 {
+        self.evaluator.cached_bytes()
+    }
+
+    fn slots(&self) -> usize {
+        self.evaluator.context().params().slots().0 as usize
+    }
+
+    /// `y ← y + rot(y, k)` for each fold.
+    fn folded(&self, mut sum: Ciphertext, folds: &[Rotation]) -> Result<Ciphertext, MachineError> {
+        for &fold in folds {
+            let turned = self.evaluator.rotate(&sum, fold)?;
+            sum = self.evaluator.add(&sum, &turned)?;
+        }
+        Ok(sum)
+    }
+}
+
+/// A linear map of a plan, as the evaluator takes it.
+struct PlanTransform<'a> {
+    resolved: ResolvedMap<'a>,
+    giants: Vec<GiantStep>,
+    /// The giant rotation of each diagonal.
+    shifts: Vec<Rotation>,
+}
+
+impl<'a> PlanTransform<'a> {
+    fn new(resolved: ResolvedMap<'a>) -> Self {
+        let steps = resolved.map.giant_steps();
+        let term = |giant: Rotation, d: u32| Term {
+            input: 0,
+            rotation: Rotation(d - giant.0),
+            diagonal: d as usize,
+        };
+        let giants = steps.iter().map(|step| GiantStep {
+            output: 0,
+            rotation: step.rotation,
+            terms: step.diagonals.iter().map(|&d| term(step.rotation, d)).collect(),
+        });
+        let shifts = steps
+            .iter()
+            .flat_map(|step| step.diagonals.iter().map(|_| step.rotation));
+        Self {
+            giants: giants.collect(),
+            shifts: shifts.collect(),
+            resolved,
+        }
+    }
+}
+
+impl LinearTransform for PlanTransform<'_> {
+    fn id(&self) -> u64 {
+        u64::from(self.resolved.id.0)
+    }
+
+    fn giant_steps(&self) -> &[GiantStep] {
+        &self.giants
+    }
+
+    fn write_diagonal(&self, diagonal: usize, out: &mut [f64]) {
+        self.resolved
+            .map
+            .diagonal(self.resolved.weights, diagonal as u32, self.shifts[diagonal], out);
+    }
+}
+
+impl Machine for CkksMachine {
+    type Value = Ciphertext;
+
+    fn state(&self, value: &Ciphertext) -> State {
+        State {
+            level: value.level(),
+            power: value.power(),
+        }
+    }
+
+    fn input(&mut self, value: Ciphertext, _: State) -> Result<Ciphertext, MachineError> {
+        Ok(value)
+    }
+
+    fn linear(&mut self, arg: &Ciphertext, map: ResolvedMap<'_>) -> Result<Ciphertext, MachineError> {
+        let sum = self.evaluator.linear(arg, &PlanTransform::new(map))?;
+        self.folded(sum, &map.map.fold)
+    }
+
+    fn rotate(&mut self, arg: &Ciphertext, by: Rotation) -> Result<Ciphertext, MachineError> {
+        Ok(self.evaluator.rotate(arg, by)?)
+    }
+
+    fn add(&mut self, lhs: &Ciphertext, rhs: &Ciphertext) -> Result<Ciphertext, MachineError> {
+        Ok(self.evaluator.add(lhs, rhs)?)
+    }
+
+    fn sub(&mut self, lhs: &Ciphertext, rhs: &Ciphertext) -> Result<Ciphertext, MachineError> {
+        Ok(self.evaluator.sub(lhs, rhs)?)
+    }
+
+    fn add_const(&mut self, arg: &Ciphertext, value: ResolvedConstant<'_>) -> Result<Ciphertext, MachineError> {
+        Ok(match value {
+            ResolvedConstant::Scalar(value) => self.evaluator.add_const(arg, value)?,
+            vector @ ResolvedConstant::Vector { .. } => self.evaluator.add_plain(arg, &vector.spread(self.slots()))?,
+        })
+    }
+
+    fn mul_const(&mut self, arg: &Ciphertext, value: ResolvedConstant<'_>) -> Result<Ciphertext, MachineError> {
+        Ok(match value {
+            ResolvedConstant::Scalar(value) => self.evaluator.mul_const(arg, value)?,
+            vector @ ResolvedConstant::Vector { .. } => self.evaluator.mul_plain(arg, &vector.spread(self.slots()))?,
+        })
+    }
+
+    fn square(&mut self, arg: &Ciphertext) -> Result<Ciphertext, MachineError> {
+        Ok(self.evaluator.square(arg)?)
+    }
+
+    fn mul(&mut self, lhs: &Ciphertext, rhs: &Ciphertext) -> Result<Ciphertext, MachineError> {
+        Ok(self.evaluator.mul(lhs, rhs)?)
+    }
+
+    fn rescale(&mut self, arg: &Ciphertext) -> Result<Ciphertext, MachineError> {
+        Ok(self.evaluator.rescale(arg)?)
+    }
+
+    fn drop_level(&mut self, arg: &Ciphertext, to: Level) -> Result<Ciphertext, MachineError> {
+        Ok(self.evaluator.drop_level(arg, to)?)
+    }
+
+    fn linear_rescale(&mut self, arg: &Ciphertext, map: ResolvedMap<'_>) -> Result<Ciphertext, MachineError> {
+        if map.map.fold.is_empty() {
+            return Ok(self.evaluator.linear_rescale(arg, &PlanTransform::new(map))?);
+        }
+        let product = self.linear(arg, map)?;
+        self.rescale(&product)
+    }
+
+    fn square_rescale(&mut self, arg: &Ciphertext) -> Result<Ciphertext, MachineError> {
+        Ok(self.evaluator.square_rescale(arg)?)
+    }
+
+    fn mul_rescale(&mut self, lhs: &Ciphertext, rhs: &Ciphertext) -> Result<Ciphertext, MachineError> {
+        Ok(self.evaluator.mul_rescale(lhs, rhs)?)
+    }
+
+    fn output(&mut self, arg: &Ciphertext) -> Result<Ciphertext, MachineError> {
+        Ok(arg.clone())
+    }
+}

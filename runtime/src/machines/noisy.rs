@@ -1,0 +1,180 @@
+//! The exact machine with seeded Gaussian noise, as the noise model predicts it, added to every result.
+//!
+//! Errors of operands travel through the arithmetic by themselves; what is added is what the instruction adds.
+
+use heron_params::{CkksParams, Level, NoiseModel, Rotation, ScalePower};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+
+use super::clear::rotated;
+use super::{Clear, ClearValue};
+use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, State};
+
+/// Simulates what the encrypted evaluation would give.
+#[derive(Debug)]
+pub struct Noisy {
+    exact: Clear,
+    params: CkksParams,
+    rng: ChaCha8Rng,
+}
+
+impl Noisy {
+    /// A machine for a parameter set; the same seed gives the same noise.
+    pub fn new(params: &CkksParams, seed: u64) -> Self {
+        Self {
+            exact: Clear::new(params),
+            params: params.clone(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+        }
+    }
+
+    /// A value before its encryption: `input` adds the noise of a fresh ciphertext.
+    ///
+    /// # Errors
+    /// [`MachineError::Slots`] if there are more values than slots.
+    pub fn fresh(&self, slots: Vec<f64>) -> Result<ClearValue, MachineError> {
+        self.exact.fresh(slots)
+    }
+
+    fn model(&self) -> NoiseModel<'_> {
+        NoiseModel::new(&self.params)
+    }
+
+    /// Adds noise of one deviation to every slot.
+    fn disturb(&mut self, mut value: ClearValue, deviation: f64) -> ClearValue {
+        for slot in &mut value.slots {
+            *slot += deviation * gaussian(&mut self.rng);
+        }
+        value
+    }
+
+    /// Adds noise whose variance differs from slot to slot.
+    fn disturb_each(&mut self, mut value: ClearValue, variances: impl Iterator<Item = f64>) -> ClearValue {
+        for (slot, variance) in value.slots.iter_mut().zip(variances) {
+            *slot += variance.sqrt() * gaussian(&mut self.rng);
+        }
+        value
+    }
+
+    /// What encoding a plaintext vector adds to its product with `arg`, as a variance per slot.
+    fn product_variance(&self, arg: &ClearValue) -> Vec<f64> {
+        let encoded = self.model().encode(arg.state.level).powi(2);
+        arg.slots.iter().map(|x| encoded * x * x).collect()
+    }
+
+    /// Variance per slot of the sum before the folds, and of one key switch at its scale.
+    ///
+    /// Each diagonal multiplies the noise of its baby rotation and brings its own rounding; each giant step is one more
+    /// key switch.
+    fn linear_variances(&self, arg: &ClearValue, map: ResolvedMap<'_>) -> (Vec<f64>, f64) {
+        let (level, n) = (arg.state.level, arg.slots.len());
+        let model = self.model();
+        let encoded = model.encode(level).powi(2);
+        let baby = model.key_switch(level, ScalePower::One).powi(2);
+        let switched = model.key_switch(level, ScalePower::Two).powi(2);
+        let mut variances = vec![0.0; n];
+        let mut diagonal = vec![0.0; n];
+        for giant in map.map.giant_steps() {
+            let giant_switched = if giant.rotation == Rotation(0) { 0.0 } else { switched };
+            variances.iter_mut().for_each(|v| *v += giant_switched);
+            for &d in &giant.diagonals {
+                map.map.diagonal(map.weights, d, Rotation(0), &mut diagonal);
+                let baby = if d == giant.rotation.0 { 0.0 } else { baby };
+                for (slot, (variance, weight)) in variances.iter_mut().zip(&diagonal).enumerate() {
+                    let x = arg.slots[(slot + d as usize) % n];
+                    *variance += baby * weight * weight + encoded * x * x;
+                }
+            }
+        }
+        (variances, switched)
+    }
+}
+
+/// Twelve uniform values: mean 0, deviation 1, within 6, and the same on every platform.
+fn gaussian(rng: &mut ChaCha8Rng) -> f64 {
+    let uniform = |word: u32| f64::from(word) / 2f64.powi(32);
+    (0..6)
+        .map(|_| {
+            let word = rng.next_u64();
+            uniform(word as u32) + uniform((word >> 32) as u32) - 1.0
+        })
+        .sum()
+}
+
+impl Machine for Noisy {
+    type Value = ClearValue;
+
+    fn state(&self, value: &ClearValue) -> State {
+        value.state
+    }
+
+    fn input(&mut self, value: ClearValue, state: State) -> Result<ClearValue, MachineError> {
+        let exact = self.exact.input(value, state)?;
+        let deviation = self.model().fresh(state.level);
+        Ok(self.disturb(exact, deviation))
+    }
+
+    fn linear(&mut self, arg: &ClearValue, map: ResolvedMap<'_>) -> Result<ClearValue, MachineError> {
+        let exact = self.exact.linear(arg, map)?;
+        let (mut variances, switched) = self.linear_variances(arg, map);
+        for fold in &map.map.fold {
+            let turned = rotated(&variances, fold.0 as usize);
+            variances.iter_mut().zip(turned).for_each(|(a, b)| *a += b + switched);
+        }
+        Ok(self.disturb_each(exact, variances.into_iter()))
+    }
+
+    fn rotate(&mut self, arg: &ClearValue, by: Rotation) -> Result<ClearValue, MachineError> {
+        let exact = self.exact.rotate(arg, by)?;
+        let deviation = self.model().key_switch(arg.state.level, arg.state.power);
+        Ok(self.disturb(exact, deviation))
+    }
+
+    fn add(&mut self, lhs: &ClearValue, rhs: &ClearValue) -> Result<ClearValue, MachineError> {
+        self.exact.add(lhs, rhs)
+    }
+
+    fn sub(&mut self, lhs: &ClearValue, rhs: &ClearValue) -> Result<ClearValue, MachineError> {
+        self.exact.sub(lhs, rhs)
+    }
+
+    fn add_const(&mut self, arg: &ClearValue, value: ResolvedConstant<'_>) -> Result<ClearValue, MachineError> {
+        let exact = self.exact.add_const(arg, value)?;
+        let level = arg.state.level;
+        let coarser = self.params.scale(level) / self.params.scale_of(level, arg.state.power);
+        let deviation = self.model().encode(level) * coarser;
+        Ok(self.disturb(exact, deviation))
+    }
+
+    fn mul_const(&mut self, arg: &ClearValue, value: ResolvedConstant<'_>) -> Result<ClearValue, MachineError> {
+        let exact = self.exact.mul_const(arg, value)?;
+        let variances = self.product_variance(arg);
+        Ok(self.disturb_each(exact, variances.into_iter()))
+    }
+
+    fn square(&mut self, arg: &ClearValue) -> Result<ClearValue, MachineError> {
+        self.mul(arg, arg)
+    }
+
+    fn mul(&mut self, lhs: &ClearValue, rhs: &ClearValue) -> Result<ClearValue, MachineError> {
+        let exact = self.exact.mul(lhs, rhs)?;
+        let deviation = self.model().key_switch(lhs.state.level, ScalePower::Two);
+        Ok(self.disturb(exact, deviation))
+    }
+
+    fn rescale(&mut self, arg: &ClearValue) -> Result<ClearValue, MachineError> {
+        let exact = self.exact.rescale(arg)?;
+        let deviation = self.model().rescale(exact.state.level);
+        Ok(self.disturb(exact, deviation))
+    }
+
+    fn drop_level(&mut self, arg: &ClearValue, to: Level) -> Result<ClearValue, MachineError> {
+        let exact = self.exact.drop_level(arg, to)?;
+        let deviation = self.model().rescale(to);
+        Ok(self.disturb(exact, deviation))
+    }
+
+    fn output(&mut self, arg: &ClearValue) -> Result<ClearValue, MachineError> {
+        self.exact.output(arg)
+    }
+}

@@ -1,0 +1,128 @@
+//! The server's side: runs a plan on ciphertexts with evaluation keys. Nothing here can take a secret key.
+
+use std::sync::Arc;
+
+use heron_ckks::{Ciphertext, Context, EvaluationKeys};
+use heron_params::KeySpec;
+use heron_plan::{Plan, Program, Weights};
+
+use super::{CiphertextBatch, SessionError, StoredCiphertext};
+use crate::Error;
+use crate::files::PlanBundle;
+use crate::interpreter::{Fusion, Step, run};
+use crate::machines::CkksMachine;
+
+/// How to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// Encoded plaintexts of linear maps are kept up to this many bytes; beyond, they are encoded again in every run.
+    pub cache_bytes: u64,
+}
+
+/// A session that runs one plan with the evaluation keys of one client.
+pub struct Server {
+    bundle: PlanBundle,
+    context: Arc<Context>,
+    machine: CkksMachine,
+}
+
+/// What a server session tells while it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct RunProgress<'a> {
+    /// Which sample of the batch.
+    pub sample: usize,
+    /// How many samples there are.
+    pub n_samples: usize,
+    /// The line that has just been done.
+    pub step: Step<'a>,
+}
+
+impl Server {
+    /// A session of a plan's server.
+    ///
+    /// # Errors
+    /// [`SessionError::MissingKeys`] if the keys do not cover the plan, [`SessionError::BadSpec`] if the ring is not the
+    /// plan's.
+    pub fn new(
+        bundle: PlanBundle,
+        context: Arc<Context>,
+        keys: Arc<EvaluationKeys>,
+        options: ServerOptions,
+    ) -> Result<Self, SessionError> {
+        let Program::Ckks(program) = &bundle.plan.program;
+        if program.params != *context.params() {
+            return Err(SessionError::BadSpec {
+                reason: "its parameters are not those of the keys",
+            });
+        }
+        if !covers(&keys.spec(), &program.key_spec()) {
+            return Err(SessionError::MissingKeys);
+        }
+        let machine = CkksMachine::new(context.clone(), keys, options.cache_bytes);
+        Ok(Self {
+            bundle,
+            context,
+            machine,
+        })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.bundle.plan
+    }
+
+    /// The plan's constants.
+    pub fn weights(&self) -> &Weights {
+        &self.bundle.weights
+    }
+
+    /// Bytes of encoded plaintexts that are kept for the next run.
+    pub fn cached_bytes(&self) -> u64 {
+        self.machine.cached_bytes()
+    }
+
+    /// Runs the plan on every ciphertext of a batch.
+    ///
+    /// # Errors
+    /// [`SessionError::OtherPlan`], [`SessionError::CiphertextState`], [`crate::interpreter::RunError`].
+    pub fn run(
+        &mut self,
+        batch: &CiphertextBatch,
+        progress: &mut dyn FnMut(RunProgress<'_>),
+    ) -> Result<CiphertextBatch, Error> {
+        batch.check_plan(self.bundle.hash)?;
+        let n_samples = batch.ciphertexts.len();
+        let mut ciphertexts = Vec::with_capacity(n_samples);
+        for (sample, stored) in batch.ciphertexts.iter().enumerate() {
+            let input = stored.expand(&self.context);
+            let mut observe = |step: Step<'_>, _: &Ciphertext| {
+                progress(RunProgress {
+                    sample,
+                    n_samples,
+                    step,
+                })
+            };
+            let Program::Ckks(program) = &self.bundle.plan.program;
+            let (weights, machine) = (&self.bundle.weights, &mut self.machine);
+            let outputs = run(
+                program,
+                weights,
+                machine,
+                Fusion::WithRescale,
+                vec![input],
+                &mut observe,
+            )?;
+            ciphertexts.extend(outputs.into_iter().map(StoredCiphertext::Full));
+        }
+        Ok(CiphertextBatch {
+            plan_hash: batch.plan_hash,
+            ciphertexts,
+        })
+    }
+}
+
+/// Whether every needed key is there, deep enough.
+fn covers(present: &KeySpec, needed: &KeySpec) -> bool {
+    let deep = |(rotation, level)| present.rotations.get(rotation) >= Some(level);
+    present.relinearize >= needed.relinearize && needed.rotations.iter().all(deep)
+}
