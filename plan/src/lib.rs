@@ -15,10 +15,12 @@ mod json;
 mod keys;
 mod layout;
 mod linear_map;
+mod listing;
 mod liveness;
 mod program;
 #[cfg(test)]
 mod sample;
+mod summary;
 mod verify;
 mod weights;
 mod weights_file;

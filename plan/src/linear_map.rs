@@ -117,8 +117,8 @@ impl LinearMap {
     /// `weights`: the constant that the geometry names. `out`: one value per slot.
     ///
     /// # Cost
-    /// Reads each weight of the diagonal once per repetition; no division in the inner loop. All diagonals of a 784 to 128
-    /// map in 4096 slots take 0.1 ms.
+    /// Reads each weight of the diagonal once per repetition; no division in the inner loop. All 128 diagonals of a 784 to
+    /// 128 map in 4096 slots take 0.4 ms on one Xeon core (a test of this file prints it).
     ///
     /// # Panics
     /// If `weights` has fewer than `rows · cols` elements, or a period is zero: `verify` excludes both.
@@ -164,3 +164,6 @@ impl LinearMap {
 fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
+
+#[cfg(test)]
+mod tests;
