@@ -6,10 +6,13 @@ pub mod error;
 mod evaluate;
 pub mod graph;
 pub mod he;
+mod import;
 pub mod nn;
 pub mod pack;
 mod packed_clear;
+pub mod schedule;
 pub mod slots;
 
 pub use evaluate::{evaluate, evaluate_nodes};
+pub use import::{ImportError, Imported, OnnxClear, OracleError, Problem, SupportedOp, import, supported_ops};
 pub use packed_clear::evaluate_packed;
