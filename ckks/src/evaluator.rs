@@ -49,6 +49,11 @@ impl Evaluator {
         &self.ctx
     }
 
+    /// The keys.
+    pub fn keys(&self) -> &EvaluationKeys {
+        &self.keys
+    }
+
     /// The encoder of the ring.
     pub fn encoder(&self) -> &Encoder {
         &self.encoder

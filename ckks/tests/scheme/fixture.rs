@@ -56,9 +56,13 @@ impl Fixture {
     }
 
     pub(crate) fn with_cache(request: &ChainRequest, rotations: &[u32], cache_bytes: u64) -> Self {
+        Self::with_kernels(request, rotations, cache_bytes, Kernels::best())
+    }
+
+    pub(crate) fn with_kernels(request: &ChainRequest, rotations: &[u32], cache_bytes: u64, kernels: Kernels) -> Self {
         let params = CkksParams::build(request).expect("primes exist");
         let top = params.max_level();
-        let ctx = Context::new(params, Kernels::best()).expect("a valid set");
+        let ctx = Context::new(params, kernels).expect("a valid set");
         let mut rng = Rng::insecure_deterministic(42);
         let secret = SecretKey::generate(&ctx, &mut rng);
         let mut spec = KeySpec::default();

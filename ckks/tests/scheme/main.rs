@@ -1,4 +1,8 @@
 //! The scheme from outside: what operations do to slots, how much noise they add, what bytes they read.
 
+mod bytes;
 mod fixture;
+mod noise;
+mod refusals;
 mod slots;
+mod threads;
