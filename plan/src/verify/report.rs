@@ -5,6 +5,9 @@ use std::fmt;
 use crate::coverage::DefectKind;
 use crate::{ConstId, MapId, ValueId};
 
+/// How many errors a message shows; the value holds all.
+const SHOWN: usize = 30;
+
 /// Every error of a plan, in order of the program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct VerifyErrors {
@@ -105,7 +108,12 @@ impl fmt::Display for VerifyErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.errors.len() == 1 { "" } else { "s" };
         write!(f, "the plan breaks {} rule{plural}", self.errors.len())?;
-        self.errors.iter().try_for_each(|error| write!(f, "\n  {error}"))
+        let shown = self.errors.iter().take(SHOWN);
+        shown.clone().try_for_each(|error| write!(f, "\n  {error}"))?;
+        match self.errors.len() - shown.len() {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
+        }
     }
 }
 
