@@ -18,6 +18,8 @@ mod encrypt;
 mod error;
 mod evaluation_keys;
 mod evaluator;
+#[cfg(test)]
+mod exact_tests;
 pub mod kernels;
 mod key_switch;
 mod keys;
