@@ -28,14 +28,6 @@ impl Noisy {
         }
     }
 
-    /// A value before its encryption: `input` adds the noise of a fresh ciphertext.
-    ///
-    /// # Errors
-    /// [`MachineError::Slots`] if there are more values than slots.
-    pub fn fresh(&self, slots: Vec<f64>) -> Result<ClearValue, MachineError> {
-        self.exact.fresh(slots)
-    }
-
     fn model(&self) -> NoiseModel<'_> {
         NoiseModel::new(&self.params)
     }

@@ -100,7 +100,7 @@ impl Server {
                     sample,
                     n_samples,
                     step,
-                })
+                });
             };
             let Program::Ckks(program) = &self.bundle.plan.program;
             let (weights, machine) = (&self.bundle.weights, &mut self.machine);

@@ -1,0 +1,120 @@
+//! The benches of our own machines.
+
+use std::sync::Arc;
+
+use heron_ckks::{Ciphertext, Context, Encoder, EvaluationKeys, Kernels, Rng, SecretKey, decrypt, encrypt_secret};
+use heron_params::{CkksParams, ScalePower};
+use heron_plan::CkksProgram;
+
+use super::Bench;
+use crate::machines::{CkksMachine, Clear, ClearValue, Noisy};
+
+fn padded(params: &CkksParams, slots: &[f64]) -> ClearValue {
+    let mut slots = slots.to_vec();
+    slots.resize(params.slots().0 as usize, 0.0);
+    ClearValue::fresh(params, slots)
+}
+
+/// The exact machine.
+pub struct ClearBench {
+    params: CkksParams,
+    machine: Clear,
+}
+
+impl Bench for ClearBench {
+    type Machine = Clear;
+
+    fn open(program: &CkksProgram) -> Self {
+        Self {
+            params: program.params.clone(),
+            machine: Clear::new(&program.params),
+        }
+    }
+
+    fn machine(&mut self) -> &mut Clear {
+        &mut self.machine
+    }
+
+    fn put(&mut self, slots: &[f64]) -> ClearValue {
+        padded(&self.params, slots)
+    }
+
+    fn get(&self, value: &ClearValue) -> Vec<f64> {
+        value.slots.clone()
+    }
+}
+
+/// The exact machine with noise.
+pub struct NoisyBench {
+    params: CkksParams,
+    machine: Noisy,
+}
+
+impl Bench for NoisyBench {
+    type Machine = Noisy;
+
+    fn open(program: &CkksProgram) -> Self {
+        Self {
+            params: program.params.clone(),
+            machine: Noisy::new(&program.params, 1),
+        }
+    }
+
+    fn machine(&mut self) -> &mut Noisy {
+        &mut self.machine
+    }
+
+    fn put(&mut self, slots: &[f64]) -> ClearValue {
+        padded(&self.params, slots)
+    }
+
+    fn get(&self, value: &ClearValue) -> Vec<f64> {
+        value.slots.clone()
+    }
+}
+
+/// The encrypted machine, with keys that anyone can predict.
+pub struct CkksBench {
+    context: Arc<Context>,
+    encoder: Encoder,
+    secret: SecretKey,
+    rng: Rng,
+    machine: CkksMachine,
+}
+
+impl Bench for CkksBench {
+    type Machine = CkksMachine;
+
+    fn open(program: &CkksProgram) -> Self {
+        let context = Context::new(program.params.clone(), Kernels::best()).expect("the cases' parameters are valid");
+        let mut rng = Rng::insecure_deterministic(7);
+        let secret = SecretKey::generate(&context, &mut rng);
+        let keys = EvaluationKeys::generate(&context, &secret, &program.key_spec(), &mut rng, &mut |_| {});
+        let keys = Arc::new(keys.expect("the cases' keys fit their parameters"));
+        let machine = CkksMachine::new(context.clone(), keys, 1 << 20);
+        Self {
+            encoder: Encoder::new(context.clone()),
+            context,
+            secret,
+            rng,
+            machine,
+        }
+    }
+
+    fn machine(&mut self) -> &mut CkksMachine {
+        &mut self.machine
+    }
+
+    fn put(&mut self, slots: &[f64]) -> Ciphertext {
+        let level = self.context.params().max_level();
+        let plaintext = self
+            .encoder
+            .encode(slots, level, ScalePower::One)
+            .expect("the cases' inputs are small");
+        encrypt_secret(&self.context, &self.secret, &plaintext, &mut self.rng).expand(&self.context)
+    }
+
+    fn get(&self, value: &Ciphertext) -> Vec<f64> {
+        self.encoder.decode(&decrypt(&self.context, &self.secret, value))
+    }
+}

@@ -1,0 +1,182 @@
+//! Builds programs by hand, line by line, with bounds and errors that the noise model predicts.
+
+use heron_params::{CkksParams, Level, NoiseModel, Rotation, ScalePower};
+use heron_plan::{
+    CkksProgram, ConstEntry, ConstId, Constant, Geometry, Instruction, Line, LinearMap, MapId, ValueId, VectorLayout,
+    Weights,
+};
+
+/// Deviations that no slot of a test exceeds.
+const SIGMAS: f64 = 10.0;
+
+/// A program that grows line by line.
+#[derive(Clone, Debug)]
+pub struct ProgramBuilder {
+    program: CkksProgram,
+    weights: Weights,
+    entries: Vec<ConstEntry>,
+    input_bound: f64,
+}
+
+impl ProgramBuilder {
+    /// An empty program; inputs have slots of at most `input_bound`.
+    pub fn new(params: CkksParams, input_bound: f64) -> Self {
+        let program = CkksProgram {
+            params,
+            maps: Vec::new(),
+            lines: Vec::new(),
+        };
+        Self {
+            program,
+            weights: Weights::default(),
+            entries: Vec::new(),
+            input_bound,
+        }
+    }
+
+    /// The program, its constants and their entries.
+    pub fn finish(self) -> (CkksProgram, Weights, Vec<ConstEntry>) {
+        (self.program, self.weights, self.entries)
+    }
+
+    /// Adds a constant.
+    pub fn constant(&mut self, shape: &[usize], values: Vec<f64>) -> ConstId {
+        let name = format!("constant{}", self.entries.len());
+        let (id, entry) = self.weights.push(&name, shape, values);
+        self.entries.push(entry);
+        id
+    }
+
+    /// Adds a vector as an operand.
+    pub fn vector(&mut self, values: Vec<f64>, period: u32) -> Constant {
+        let layout = VectorLayout {
+            len: values.len() as u32,
+            period,
+        };
+        Constant::Vector {
+            data: self.constant(&[values.len()], values),
+            layout,
+        }
+    }
+
+    /// Adds a linear map.
+    pub fn map(&mut self, map: LinearMap) -> MapId {
+        self.program.maps.push(map);
+        MapId(self.program.maps.len() as u32 - 1)
+    }
+
+    /// Appends a line; its state, bound and error follow from its operands.
+    ///
+    /// # Panics
+    /// If an operand does not exist, or a rescale finds no level below: a mistake of the test.
+    pub fn line(&mut self, op: Instruction) -> ValueId {
+        let line = self.predict(op);
+        self.program.lines.push(line);
+        ValueId(self.program.lines.len() as u32 - 1)
+    }
+
+    /// Appends a drop to a level.
+    pub fn drop_level(&mut self, arg: ValueId, level: Level) -> ValueId {
+        let id = self.line(Instruction::DropLevel { arg });
+        let rescaled = SIGMAS * NoiseModel::new(&self.program.params).rescale(level);
+        let line = &mut self.program.lines[id.index()];
+        line.level = level;
+        line.error += rescaled;
+        id
+    }
+
+    fn operand(&self, id: ValueId) -> Line {
+        self.program.lines[id.index()].clone()
+    }
+
+    fn magnitude(&self, constant: &Constant) -> f64 {
+        match constant {
+            Constant::Scalar(value) => value.abs(),
+            Constant::Vector { data, .. } => {
+                let values = self.weights.get(*data).expect("the constant was added before");
+                values.iter().fold(0.0, |largest, v| v.abs().max(largest))
+            }
+        }
+    }
+
+    fn predict(&self, op: Instruction) -> Line {
+        let model = NoiseModel::new(&self.program.params);
+        let first = op.args().next().map(|arg| self.operand(arg));
+        let Some(x) = first else {
+            let level = self.program.params.max_level();
+            let error = SIGMAS * model.fresh(level);
+            return stated(op, (level, ScalePower::One), self.input_bound, error);
+        };
+        let y = op.args().nth(1).map_or_else(|| x.clone(), |arg| self.operand(arg));
+        let (level, kept) = (x.level, (x.level, x.power));
+        let doubled = (level, ScalePower::Two);
+        let encoded = SIGMAS * model.encode(level);
+        let switched = SIGMAS * model.key_switch(level, ScalePower::Two);
+        let product_error = x.bound * y.error + y.bound * x.error + x.error * y.error + switched;
+        match &op {
+            Instruction::Rotate { .. } => {
+                let error = x.error + SIGMAS * model.key_switch(level, x.power);
+                stated(op, kept, x.bound, error)
+            }
+            Instruction::Add { .. } | Instruction::Sub { .. } => stated(op, kept, x.bound + y.bound, x.error + y.error),
+            Instruction::AddConst { value, .. } => {
+                let bound = x.bound + self.magnitude(value);
+                stated(op, kept, bound, x.error + encoded)
+            }
+            Instruction::MulConst { value, .. } => {
+                let factor = self.magnitude(value);
+                stated(op, doubled, x.bound * factor, x.error * factor + encoded * x.bound)
+            }
+            Instruction::Square { .. } | Instruction::Mul { .. } => {
+                stated(op, doubled, x.bound * y.bound, product_error)
+            }
+            Instruction::Rescale { .. } => {
+                let below = level.below().expect("tests stay within their levels");
+                let error = x.error + SIGMAS * model.rescale(below);
+                stated(op, (below, ScalePower::One), x.bound, error)
+            }
+            Instruction::Linear { map, .. } => {
+                let (bound, error) = self.predict_linear(*map, &x);
+                stated(op, doubled, bound, error)
+            }
+            Instruction::Input | Instruction::DropLevel { .. } | Instruction::Output { .. } => {
+                stated(op, kept, x.bound, x.error)
+            }
+        }
+    }
+
+    /// Bound and error of a linear map: every slot sums one product per diagonal, and each fold adds two sums.
+    fn predict_linear(&self, map: MapId, x: &Line) -> (f64, f64) {
+        let model = NoiseModel::new(&self.program.params);
+        let map = &self.program.maps[map.index()];
+        let Geometry::Dense { weights, .. } = map.geometry;
+        let data = self.weights.get(weights).expect("the weights were added before");
+        let mut sums = vec![0.0; self.program.params.slots().0 as usize];
+        let mut diagonal = sums.clone();
+        for d in 0..map.n_diagonals() {
+            map.diagonal(data, d, Rotation(0), &mut diagonal);
+            sums.iter_mut().zip(&diagonal).for_each(|(sum, v)| *sum += v.abs());
+        }
+        let gain = sums.iter().copied().fold(0.0, f64::max);
+        let encoded = SIGMAS * model.encode(x.level) * f64::from(map.n_diagonals()).sqrt();
+        let baby = SIGMAS * model.key_switch(x.level, ScalePower::One);
+        let switched = SIGMAS * model.key_switch(x.level, ScalePower::Two);
+        let giants = switched * map.giant_steps().len() as f64;
+        let sum = (gain * x.bound, gain * (x.error + baby) + encoded * x.bound + giants);
+        map.fold
+            .iter()
+            .fold(sum, |(bound, error), _| (2.0 * bound, 2.0 * error + switched))
+    }
+}
+
+fn stated(op: Instruction, (level, power): (Level, ScalePower), bound: f64, error: f64) -> Line {
+    Line {
+        op,
+        level,
+        power,
+        bound,
+        error,
+        node: "test".to_owned(),
+        note: String::new(),
+    }
+}

@@ -1,0 +1,3 @@
+//! The runtime from outside: machines, sessions and files.
+
+mod machines;
