@@ -141,3 +141,12 @@ fn transforms_that_name_nothing_are_refused() {
     map.steps.clear();
     assert!(malformed(f.eval.linear_many(&[&a], &map)));
 }
+
+#[test]
+fn two_transforms_with_one_id_are_told_apart() {
+    let mut f = Fixture::with_cache(&INSECURE_SMALL, &[1, 2], 1 << 20);
+    let a = f.encrypt(&[1.0], Level(2));
+    assert!(f.eval.linear(&a, &Diagonals::grid(f.slots(), 1, 1, &[0], &[1])).is_ok());
+    let other = f.eval.linear(&a, &Diagonals::grid(f.slots(), 1, 1, &[0], &[1, 2]));
+    assert!(matches!(other, Err(EvalError::MalformedTransform(_))));
+}
