@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use heron_ckks::{Ciphertext, Context, Encoder, Rng, SecretKey, decrypt, encrypt_secret};
-use heron_plan::{CkksProgram, Instruction, Line, Program, ValueId};
+use heron_plan::{Instruction, Line, Program, ValueId};
 
 use crate::Error;
 use crate::files::PlanBundle;
-use crate::interpreter::{Fusion, Step, run};
+use crate::interpreter::{Fusion, RunError, Step, run};
 use crate::machines::{CkksMachine, Clear, ClearValue, Pair, PairValue};
 use crate::samples::Samples;
 use crate::sessions::{KeygenOptions, SessionError, keygen};
@@ -136,7 +136,7 @@ pub fn compare(
         .collect();
     let (mut encrypted, mut clear) = (Vec::new(), Vec::new());
     for (sample, elements) in samples.values.iter().enumerate() {
-        let input = measure.encrypt(bundle, program, elements, rng)?;
+        let input = measure.encrypt(bundle, &machine.right, elements, rng)?;
         let mut observe = |step: Step<'_>, value: &Both| {
             if detail == Detail::EveryLine || matches!(step.line.op, Instruction::Output { .. }) {
                 measure.line(&mut lines[step.id.index()], value);
@@ -189,19 +189,12 @@ struct Measure<'a> {
 }
 
 impl Measure<'_> {
-    fn encrypt(
-        &self,
-        bundle: &PlanBundle,
-        program: &CkksProgram,
-        elements: &[f64],
-        rng: &mut Rng,
-    ) -> Result<Both, SessionError> {
-        let params = &program.params;
+    fn encrypt(&self, bundle: &PlanBundle, exact: &Clear, elements: &[f64], rng: &mut Rng) -> Result<Both, Error> {
+        let params = self.context.params();
         let slots = bundle.plan.input.layout.spread(elements, params.slots().0 as usize);
-        let right = ClearValue::fresh(params, slots);
-        let plaintext = self
-            .encoder
-            .encode(&right.slots, right.state.level, right.state.power)?;
+        let right = exact.fresh(slots).map_err(|source| RunError::Input { source })?;
+        let encoded = self.encoder.encode(&right.slots, right.state.level, right.state.power);
+        let plaintext = encoded.map_err(SessionError::from)?;
         let left = encrypt_secret(self.context, self.secret, &plaintext, rng).expand(self.context);
         Ok(PairValue { left, right })
     }

@@ -53,6 +53,12 @@ pub enum RunError {
         /// State of the line.
         stated: State,
     },
+    /// The input does not fit the machine.
+    #[error("the input does not fit the plan")]
+    Input {
+        /// What the machine says.
+        source: MachineError,
+    },
     /// A result has another state than its line states.
     #[error("line {line} ({node}) gave {found}, the plan states {stated}; please report this")]
     ResultState {
@@ -85,7 +91,7 @@ impl RunError {
             Self::Operand { .. } | Self::Constant { .. } | Self::Map { .. } | Self::InputState { .. } => {
                 ErrorKind::Damaged
             }
-            Self::Inputs { .. } => ErrorKind::BadInput,
+            Self::Inputs { .. } | Self::Input { .. } => ErrorKind::BadInput,
             Self::Machine {
                 source: MachineError::Ckks(MissingRotationKey { .. } | MissingRelinearizeKey { .. } | OtherParameters),
                 ..

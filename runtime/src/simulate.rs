@@ -71,20 +71,21 @@ fn simulate_on<M: Machine<Value = ClearValue>>(
 ) -> Result<Simulation, RunError> {
     let Program::Ckks(program) = &bundle.plan.program;
     let n_slots = program.params.slots().0 as usize;
+    let exact = Clear::new(&program.params);
     let mut watch = BoundWatch {
         found: vec![None; program.lines.len()],
     };
     let mut outputs = Vec::with_capacity(samples.values.len());
     for (sample, elements) in samples.values.iter().enumerate() {
         let slots = bundle.plan.input.layout.spread(elements, n_slots);
-        let fresh = ClearValue::fresh(&program.params, slots);
+        let input = exact.fresh(slots).map_err(|source| RunError::Input { source })?;
         let mut observe = |step: Step<'_>, value: &ClearValue| watch.line(sample, step, &value.slots);
         let results = run(
             program,
             &bundle.weights,
             machine,
             Fusion::None,
-            vec![fresh],
+            vec![input],
             &mut observe,
         )?;
         outputs.extend(

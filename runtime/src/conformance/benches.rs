@@ -3,21 +3,14 @@
 use std::sync::Arc;
 
 use heron_ckks::{Ciphertext, Context, Encoder, EvaluationKeys, Kernels, Rng, SecretKey, decrypt, encrypt_secret};
-use heron_params::{CkksParams, ScalePower};
+use heron_params::ScalePower;
 use heron_plan::CkksProgram;
 
 use super::Bench;
 use crate::machines::{CkksMachine, Clear, ClearValue, Noisy};
 
-fn padded(params: &CkksParams, slots: &[f64]) -> ClearValue {
-    let mut slots = slots.to_vec();
-    slots.resize(params.slots().0 as usize, 0.0);
-    ClearValue::fresh(params, slots)
-}
-
 /// The exact machine.
 pub struct ClearBench {
-    params: CkksParams,
     machine: Clear,
 }
 
@@ -26,7 +19,6 @@ impl Bench for ClearBench {
 
     fn open(program: &CkksProgram) -> Self {
         Self {
-            params: program.params.clone(),
             machine: Clear::new(&program.params),
         }
     }
@@ -36,7 +28,7 @@ impl Bench for ClearBench {
     }
 
     fn put(&mut self, slots: &[f64]) -> ClearValue {
-        padded(&self.params, slots)
+        self.machine.fresh(slots.to_vec()).expect("the cases' inputs fit")
     }
 
     fn get(&self, value: &ClearValue) -> Vec<f64> {
@@ -46,7 +38,7 @@ impl Bench for ClearBench {
 
 /// The exact machine with noise.
 pub struct NoisyBench {
-    params: CkksParams,
+    exact: Clear,
     machine: Noisy,
 }
 
@@ -55,7 +47,7 @@ impl Bench for NoisyBench {
 
     fn open(program: &CkksProgram) -> Self {
         Self {
-            params: program.params.clone(),
+            exact: Clear::new(&program.params),
             machine: Noisy::new(&program.params, 1),
         }
     }
@@ -65,7 +57,7 @@ impl Bench for NoisyBench {
     }
 
     fn put(&mut self, slots: &[f64]) -> ClearValue {
-        padded(&self.params, slots)
+        self.exact.fresh(slots.to_vec()).expect("the cases' inputs fit")
     }
 
     fn get(&self, value: &ClearValue) -> Vec<f64> {

@@ -10,8 +10,9 @@ use heron_params::{Level, ScalePower};
 use heron_plan::Digest;
 
 use super::atomic::{Access, Overwrite, write_file};
-use super::container::{ContainerWriter, parse_record};
+use super::container::ContainerWriter;
 use super::keys::{container_error, open_container};
+use super::stream::parse_record;
 use super::{ContainerError, FileError, FileKind};
 use crate::machine::State;
 use crate::sessions::{CiphertextBatch, StoredCiphertext};

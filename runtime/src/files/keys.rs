@@ -8,7 +8,8 @@ use heron_ckks::{Context, EvaluationKeys, PublicKey, ReadError, SecretKey};
 use heron_plan::{ClientSpec, Digest};
 
 use super::atomic::{Access, Overwrite, check_free, write_directory, write_file};
-use super::container::{ContainerReader, ContainerWriter, StreamReader, StreamWriter};
+use super::container::{ContainerReader, ContainerWriter};
+use super::stream::{StreamReader, StreamWriter};
 use super::{ContainerError, FileError, FileKind, require_free};
 use crate::sessions::{KeySet, KeygenOptions};
 

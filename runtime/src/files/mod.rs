@@ -13,6 +13,7 @@ mod keys;
 mod npy;
 mod partial;
 mod plan_dir;
+mod stream;
 mod tensors;
 
 pub use atomic::{Access, Overwrite, write_bytes};

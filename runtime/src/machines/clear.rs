@@ -19,21 +19,11 @@ pub struct ClearValue {
     pub state: State,
 }
 
-impl ClearValue {
-    /// Slots as they would be freshly encrypted: at the top level, at `Δ`.
-    pub fn fresh(params: &CkksParams, slots: Vec<f64>) -> Self {
-        let state = State {
-            level: params.max_level(),
-            power: ScalePower::One,
-        };
-        Self { slots, state }
-    }
-}
-
 /// Evaluates plans exactly, in f64.
 #[derive(Debug)]
 pub struct Clear {
     slots: usize,
+    max_level: Level,
     diagonals: BTreeMap<MapId, Vec<Vec<f64>>>,
     cached_bytes: usize,
 }
@@ -43,9 +33,32 @@ impl Clear {
     pub fn new(params: &CkksParams) -> Self {
         Self {
             slots: params.slots().0 as usize,
+            max_level: params.max_level(),
             diagonals: BTreeMap::new(),
             cached_bytes: 0,
         }
+    }
+
+    /// A value as it would be freshly encrypted: at the top level, at `Δ`.
+    ///
+    /// # Shapes
+    /// `slots`: at most as many values as the machine has slots; the rest are zero.
+    ///
+    /// # Errors
+    /// [`MachineError::Slots`] if there are more.
+    pub fn fresh(&self, mut slots: Vec<f64>) -> Result<ClearValue, MachineError> {
+        if slots.len() > self.slots {
+            return Err(MachineError::Slots {
+                found: slots.len(),
+                needed: self.slots,
+            });
+        }
+        slots.resize(self.slots, 0.0);
+        let state = State {
+            level: self.max_level,
+            power: ScalePower::One,
+        };
+        Ok(ClearValue { slots, state })
     }
 
     /// The diagonals of a map up to their last non-zero value, in order.
