@@ -42,9 +42,9 @@ impl Shape {
         self.tile_words() + LANES
     }
 
-    /// Words of the buffer between the two passes.
+    /// Words of the buffer between the two passes: room for all tiles, or for all rows, with a cache line after each.
     pub(super) fn middle_words(self) -> usize {
-        self.tiles() * self.middle_stride()
+        (self.tiles() * self.middle_stride()).max(self.rows * (self.columns + LANES))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::modular::Scalar;
 use super::super::order::{LANES, MAX_COLUMNS};
 use super::super::prime::{NttPrime, Twiddles};
-use super::butterfly::{Broadcast, PerLane, forward, inverse};
+use super::butterfly::{Broadcast, PerLane, forward, forward_two, inverse, inverse_two, stage};
 use super::tables::{self, Factor, Table};
 use super::vector::{Constants, Ifma, Line, Multiplier, V};
 
@@ -11,21 +11,17 @@ use super::vector::{Constants, Ifma, Line, Multiplier, V};
 const ROW_LINES: usize = MAX_COLUMNS / LANES;
 /// Vectors of a quarter of a row.
 const QUARTER: usize = ROW_LINES / 4;
+/// Lines from row to row in the middle buffer of the inverse transform, which is row-major: its row pass would otherwise
+/// store to 32 streams (measured twice as slow at 2^15), and its column passes read one line of each row either way. The
+/// odd number keeps the lines of a column in different sets of the caches.
+const INVERSE_STRIDE: usize = ROW_LINES + 1;
 /// How many rows ahead the row pass asks for: the rows of 32 tiles are more streams than the hardware follows.
 const PREFETCH_ROWS: usize = 4;
 
-/// Bounds between the passes, in multiples of the prime: the reductions that they save are free for small primes.
+/// The bound of the values between the passes of the forward transform, in multiples of the prime.
 const fn after_columns(limit: u32) -> u32 {
     // Nine layers add 2 multiples each to the 2 of the input.
     if limit >= 64 { 20 } else { limit }
-}
-
-const fn between_inverse_passes(limit: u32) -> u32 {
-    if limit >= 64 { 4 } else { 2 }
-}
-
-const fn within_inverse_row(limit: u32) -> u32 {
-    if limit >= 64 { 16 } else { 2 }
 }
 
 /// The vector tables of a prime, unless its ring is too small for them.
@@ -160,25 +156,46 @@ fn row_forward<const LIMIT: u32>(
         value: simd.load(&factors.lane_scale[0]),
         quotient: simd.load(&factors.lane_scale[1]),
     };
-    for quarter in 0..4 {
-        let mut v: [V; 8] = simd.gather(out, quarter * QUARTER, 1);
-        v = v.map(|v| simd.mul_lazy(v, scale, c));
-        let bound = forward::<8, LIMIT>(simd, &mut v, Broadcast(&factors.lower[quarter]), c, 2);
-        v = simd.transpose(v);
-        forward::<8, LIMIT>(simd, &mut v, PerLane(&table.lanes[quarter]), c, bound);
-        v = simd.transpose(v).map(|v| simd.canonical(simd.reduce_lazy(v, c), c));
-        simd.scatter(out, quarter * QUARTER, 1, v);
+    for quarter in [0, 2] {
+        let mut v = gather_two(simd, out, quarter);
+        for v in v.as_flattened_mut() {
+            *v = simd.mul_lazy(*v, scale, c);
+        }
+        let nodes = [Broadcast(&factors.lower[quarter]), Broadcast(&factors.lower[quarter + 1])];
+        let bound = forward_two::<LIMIT>(simd, &mut v, nodes, c, 2);
+        v = transpose_two(simd, v);
+        let nodes = [PerLane(&table.lanes[quarter]), PerLane(&table.lanes[quarter + 1])];
+        forward_two::<LIMIT>(simd, &mut v, nodes, c, bound);
+        v = transpose_two(simd, v);
+        for v in v.as_flattened_mut() {
+            *v = simd.canonical(simd.reduce_lazy(*v, c), c);
+        }
+        scatter_two(simd, out, quarter, v);
     }
+}
+
+/// Two consecutive quarters of a row.
+#[inline(always)]
+fn gather_two(simd: Ifma, row: &[Line], quarter: usize) -> [[V; 8]; 2] {
+    [simd.gather(row, quarter * QUARTER, 1), simd.gather(row, (quarter + 1) * QUARTER, 1)]
+}
+
+#[inline(always)]
+fn scatter_two(simd: Ifma, row: &mut [Line], quarter: usize, v: [[V; 8]; 2]) {
+    simd.scatter(row, quarter * QUARTER, 1, v[0]);
+    simd.scatter(row, (quarter + 1) * QUARTER, 1, v[1]);
+}
+
+#[inline(always)]
+fn transpose_two(simd: Ifma, v: [[V; 8]; 2]) -> [[V; 8]; 2] {
+    [simd.transpose(v[0]), simd.transpose(v[1])]
 }
 
 #[inline(always)]
 pub(super) fn inverse_row(simd: Ifma, prime: &NttPrime, table: &Table, row: usize, input: &[u64], middle: &mut [u64]) {
     let c = simd.constants(prime.q());
     let (input, middle) = (input.as_chunks().0, middle.as_chunks_mut().0);
-    with_limit!(
-        prime,
-        row_inverse(simd, &c, table, row, middle_lines(prime), input, middle)
-    );
+    with_limit!(prime, row_inverse(simd, &c, table, row, input, middle));
 }
 
 #[inline(always)]
@@ -187,7 +204,6 @@ fn row_inverse<const LIMIT: u32>(
     c: &Constants,
     table: &Table,
     row: usize,
-    stride: usize,
     input: &[Line],
     middle: &mut [Line],
 ) {
@@ -196,26 +212,23 @@ fn row_inverse<const LIMIT: u32>(
         value: simd.load(&factors.lane_scale[0]),
         quotient: simd.load(&factors.lane_scale[1]),
     };
-    let within = within_inverse_row(LIMIT);
-    let mut lines = [[0; LANES]; ROW_LINES];
-    for quarter in 0..4 {
-        let mut v = simd.transpose(simd.gather(input, quarter * QUARTER, 1));
-        inverse::<8, LIMIT>(simd, &mut v, PerLane(&table.lanes[quarter]), c, 2, LIMIT);
-        v = simd.transpose(v).map(|v| simd.mul_lazy(v, scale, c));
-        inverse::<8, LIMIT>(simd, &mut v, Broadcast(&factors.lower[quarter]), c, 2, within);
-        simd.scatter(&mut lines, quarter * QUARTER, 1, v);
+    let lines = &mut middle[row * INVERSE_STRIDE..][..ROW_LINES];
+    for quarter in [0, 2] {
+        let mut v = transpose_two(simd, gather_two(simd, input, quarter));
+        let nodes = [PerLane(&table.lanes[quarter]), PerLane(&table.lanes[quarter + 1])];
+        inverse_two::<LIMIT, { stage::PRODUCT }>(simd, &mut v, nodes, c);
+        v = transpose_two(simd, v);
+        for v in v.as_flattened_mut() {
+            *v = simd.mul_lazy(*v, scale, c);
+        }
+        let nodes = [Broadcast(&factors.lower[quarter]), Broadcast(&factors.lower[quarter + 1])];
+        inverse_two::<LIMIT, { stage::ROW_END }>(simd, &mut v, nodes, c);
+        scatter_two(simd, lines, quarter, v);
     }
     for start in 0..QUARTER {
-        let mut v: [V; 4] = simd.gather(&lines, start, QUARTER);
-        inverse::<4, LIMIT>(
-            simd,
-            &mut v,
-            Broadcast(&factors.upper),
-            c,
-            within,
-            between_inverse_passes(LIMIT),
-        );
-        simd.scatter(middle, start * stride + row, QUARTER * stride, v);
+        let mut v: [V; 4] = simd.gather(lines, start, QUARTER);
+        inverse::<4, LIMIT, { stage::ROW_END }, { stage::COLUMN }>(simd, &mut v, Broadcast(&factors.upper), c);
+        simd.scatter(lines, start, QUARTER, v);
     }
 }
 
@@ -241,7 +254,7 @@ pub(super) fn inverse_tile(
         scale: simd.multiplier(scale.value, scale.quotient >> 12),
         offset: simd.splat(offset),
     };
-    let lines = &middle.as_chunks().0[tile * middle_lines(prime)..][..prime.shape.rows];
+    let lines = &middle.as_chunks().0[tile..];
     let out = out.as_chunks_mut().0;
     with_limit!(prime, inverse_columns(simd, &c, table, lines, out, finish));
 }
@@ -256,73 +269,59 @@ fn inverse_columns<const LIMIT: u32>(
     finish: Finish,
 ) {
     let nodes = table.columns.as_slice();
-    match lines.len() {
-        4 => {
-            out.copy_from_slice(lines);
-            last_inverse_pass::<4, LIMIT>(simd, c, &nodes[0], out, finish);
+    match out.len() {
+        4 => inverse_pass::<4, LIMIT>(simd, c, &nodes[0], Some(lines), out, Some(finish)),
+        8 => inverse_pass::<8, LIMIT>(simd, c, &nodes[0], Some(lines), out, Some(finish)),
+        16 => inverse_pass::<16, LIMIT>(simd, c, &nodes[0], Some(lines), out, Some(finish)),
+        64 => {
+            inverse_pass::<8, LIMIT>(simd, c, &nodes[1], Some(lines), out, None);
+            inverse_pass::<8, LIMIT>(simd, c, &nodes[0], None, out, Some(finish));
         }
-        8 => {
-            out.copy_from_slice(lines);
-            last_inverse_pass::<8, LIMIT>(simd, c, &nodes[0], out, finish);
+        512 => {
+            inverse_pass::<8, LIMIT>(simd, c, &nodes[2], Some(lines), out, None);
+            inverse_pass::<8, LIMIT>(simd, c, &nodes[1], None, out, None);
+            inverse_pass::<8, LIMIT>(simd, c, &nodes[0], None, out, Some(finish));
         }
-        64 | 512 => {
-            inverse_pass::<8, LIMIT>(simd, c, &nodes[nodes.len() - 1], Some(lines), out);
-            if let [_, second, _] = nodes {
-                inverse_pass::<8, LIMIT>(simd, c, second, None, out);
+        rows => {
+            match rows {
+                32 => inverse_pass::<2, LIMIT>(simd, c, &nodes[1], Some(lines), out, None),
+                128 => inverse_pass::<8, LIMIT>(simd, c, &nodes[1], Some(lines), out, None),
+                _ => inverse_pass::<16, LIMIT>(simd, c, &nodes[1], Some(lines), out, None),
             }
-            last_inverse_pass::<8, LIMIT>(simd, c, &nodes[0], out, finish);
-        }
-        count => {
-            match count {
-                32 => inverse_pass::<2, LIMIT>(simd, c, &nodes[1], Some(lines), out),
-                128 => inverse_pass::<8, LIMIT>(simd, c, &nodes[1], Some(lines), out),
-                256 => inverse_pass::<16, LIMIT>(simd, c, &nodes[1], Some(lines), out),
-                _ => out.copy_from_slice(lines),
-            }
-            last_inverse_pass::<16, LIMIT>(simd, c, &nodes[0], out, finish);
+            inverse_pass::<16, LIMIT>(simd, c, &nodes[0], None, out, Some(finish));
         }
     }
 }
 
-/// A pass over blocks of lines with a node each, from `input` to `out`, or in place.
+/// A pass over blocks of lines with a node each, from the middle buffer to `out`, or in place. The last pass finishes.
 #[inline(always)]
 fn inverse_pass<const R: usize, const LIMIT: u32>(
     simd: Ifma,
     c: &Constants,
     nodes: &[Factor],
-    input: Option<&[Line]>,
+    middle: Option<&[Line]>,
     out: &mut [Line],
+    finish: Option<Finish>,
 ) {
     let blocks = nodes.len() / (R - 1);
     let stride = out.len() / blocks / R;
-    let bound = between_inverse_passes(LIMIT);
     for (block, node) in nodes.chunks_exact(R - 1).enumerate() {
         for start in block * R * stride..block * R * stride + stride {
-            let mut v: [V; R] = simd.gather(input.unwrap_or(out), start, stride);
-            inverse::<R, LIMIT>(simd, &mut v, Broadcast(node), c, bound, bound);
+            let mut v: [V; R] = match middle {
+                Some(middle) => simd.gather(middle, start * INVERSE_STRIDE, stride * INVERSE_STRIDE),
+                None => simd.gather(out, start, stride),
+            };
+            match finish {
+                Some(finish) => {
+                    inverse::<R, LIMIT, { stage::COLUMN }, { stage::PRODUCT }>(simd, &mut v, Broadcast(node), c);
+                    for v in &mut v {
+                        let scaled = simd.canonical(simd.mul_lazy(*v, finish.scale, c), c);
+                        *v = simd.reduce_once(simd.add(scaled, finish.offset), c);
+                    }
+                }
+                None => inverse::<R, LIMIT, { stage::COLUMN }, { stage::COLUMN }>(simd, &mut v, Broadcast(node), c),
+            }
             simd.scatter(out, start, stride, v);
         }
-    }
-}
-
-/// The last pass, in place: its values come out multiplied, canonical, and with the offset.
-#[inline(always)]
-fn last_inverse_pass<const R: usize, const LIMIT: u32>(
-    simd: Ifma,
-    c: &Constants,
-    node: &[Factor],
-    out: &mut [Line],
-    finish: Finish,
-) {
-    let stride = out.len() / R;
-    let bound = between_inverse_passes(LIMIT);
-    for start in 0..stride {
-        let mut v: [V; R] = simd.gather(out, start, stride);
-        inverse::<R, LIMIT>(simd, &mut v, Broadcast(node), c, bound, LIMIT);
-        let v = v.map(|v| {
-            let scaled = simd.canonical(simd.mul_lazy(v, finish.scale, c), c);
-            simd.reduce_once(simd.add(scaled, finish.offset), c)
-        });
-        simd.scatter(out, start, stride, v);
     }
 }

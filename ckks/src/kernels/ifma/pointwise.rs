@@ -116,14 +116,12 @@ pub(super) fn tensor(simd: Ifma, prime: &NttPrime, a: [&[u64]; 2], b: [&[u64]; 2
     let inputs = a0.iter().zip(a1).zip(b0).zip(b1);
     let outputs = out0.iter_mut().zip(out1).zip(out2);
     for ((((a0, a1), b0), b1), ((out0, out1), out2)) in inputs.zip(outputs) {
-        let [a0, a1, b0, b1] = [a0, a1, b0, b1].map(|line| simd.load(line));
-        let product = |a, b| simd.madd_wide(simd.zero_wide(), a, b);
-        simd.store(out0, simd.reduce_wide(product(a0, b0), upper, &c));
-        simd.store(
-            out1,
-            simd.reduce_wide(simd.madd_wide(product(a0, b1), a1, b0), upper, &c),
-        );
-        simd.store(out2, simd.reduce_wide(product(a1, b1), upper, &c));
+        let (a0, a1, b0, b1) = (simd.load(a0), simd.load(a1), simd.load(b0), simd.load(b1));
+        let zero = simd.zero_wide();
+        simd.store(out0, simd.reduce_wide(simd.madd_wide(zero, a0, b0), upper, &c));
+        let cross = simd.madd_wide(simd.madd_wide(zero, a0, b1), a1, b0);
+        simd.store(out1, simd.reduce_wide(cross, upper, &c));
+        simd.store(out2, simd.reduce_wide(simd.madd_wide(zero, a1, b1), upper, &c));
     }
 }
 
@@ -302,19 +300,19 @@ fn convert_block<const B: usize>(
             *sum = simd.madd_wide(*sum, value, factor);
         }
     }
-    simd.scatter(out, 0, 1, sums.map(|sum| simd.reduce_wide(sum, upper, &c)));
+    for (out, sum) in out.iter_mut().zip(sums) {
+        simd.store(out, simd.reduce_wide(sum, upper, &c));
+    }
 }
 
 #[inline(always)]
 pub(super) fn overflow(simd: Ifma, prepared: &[&[u64]], quotients: &[f64], start: f64, out: &mut [u64]) {
     let sources = lines_of(prepared);
     for (v, out) in lines_mut(out).iter_mut().enumerate() {
-        let sum = sources
-            .iter()
-            .zip(quotients)
-            .fold(simd.splat_f64(start), |sum, (source, &quotient)| {
-                simd.multiply_then_add(sum, simd.to_f64(simd.load(&source[v])), simd.splat_f64(quotient))
-            });
+        let mut sum = simd.splat_f64(start);
+        for (source, &quotient) in sources.iter().zip(quotients) {
+            sum = simd.multiply_then_add(sum, simd.to_f64(simd.load(&source[v])), simd.splat_f64(quotient));
+        }
         simd.store(out, simd.truncate(sum));
     }
 }
