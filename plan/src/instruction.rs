@@ -140,23 +140,4 @@ impl Instruction {
         };
         first.into_iter().chain(second)
     }
-
-    /// Renames the operands.
-    pub fn map_args(&mut self, mut rename: impl FnMut(ValueId) -> ValueId) {
-        match self {
-            Self::Input => {}
-            Self::Linear { arg, .. }
-            | Self::Rotate { arg, .. }
-            | Self::AddConst { arg, .. }
-            | Self::MulConst { arg, .. }
-            | Self::Square { arg }
-            | Self::Rescale { arg }
-            | Self::DropLevel { arg }
-            | Self::Output { arg } => *arg = rename(*arg),
-            Self::Add { lhs, rhs } | Self::Sub { lhs, rhs } | Self::Mul { lhs, rhs } => {
-                *lhs = rename(*lhs);
-                *rhs = rename(*rhs);
-            }
-        }
-    }
 }

@@ -25,13 +25,31 @@ fn program(plan: &mut Plan) -> &mut CkksProgram {
     program
 }
 
+fn rename_args(op: &mut Instruction, rename: impl Fn(ValueId) -> ValueId) {
+    match op {
+        Instruction::Input => {}
+        Instruction::Linear { arg, .. }
+        | Instruction::Rotate { arg, .. }
+        | Instruction::AddConst { arg, .. }
+        | Instruction::MulConst { arg, .. }
+        | Instruction::Square { arg }
+        | Instruction::Rescale { arg }
+        | Instruction::DropLevel { arg }
+        | Instruction::Output { arg } => *arg = rename(*arg),
+        Instruction::Add { lhs, rhs } | Instruction::Sub { lhs, rhs } | Instruction::Mul { lhs, rhs } => {
+            *lhs = rename(*lhs);
+            *rhs = rename(*rhs);
+        }
+    }
+}
+
 /// Removes a line; later operands move up, and those that read it read its operand.
 fn remove(plan: &mut Plan, index: usize) {
     let program = program(plan);
     let removed = program.lines.remove(index);
     let instead = removed.op.args().next().expect("it has an operand");
     for line in &mut program.lines[index..] {
-        line.op.map_args(|arg| match arg.index().cmp(&index) {
+        rename_args(&mut line.op, |arg| match arg.index().cmp(&index) {
             std::cmp::Ordering::Less => arg,
             std::cmp::Ordering::Equal => instead,
             std::cmp::Ordering::Greater => ValueId(arg.0 - 1),
