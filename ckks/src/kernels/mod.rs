@@ -16,7 +16,11 @@
 //! `ifma` (AVX-512 with 52-bit multiply), `avx2` (products in f64 with FMA) and `portable`, the reference.
 
 mod automorphism;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod conversion;
+#[cfg(target_arch = "x86_64")]
+mod dispatch;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod modular;
@@ -115,6 +119,8 @@ impl Kernels {
     pub fn named(name: &str) -> Result<Self, KernelsError> {
         match name {
             "portable" => Ok(Self::portable()),
+            #[cfg(target_arch = "x86_64")]
+            "avx2" if avx2::available() => Ok(Self(&avx2::TABLE)),
             "avx2" => Err(KernelsError::Unavailable {
                 name: "avx2",
                 needs: "AVX2 and FMA",

@@ -1,10 +1,10 @@
 //! One prime of the modulus chain with its tables, and the operations on limbs modulo it.
 
-#[cfg(target_arch = "x86_64")]
-use super::ifma;
 use super::modular::{Modulus, Scalar, bit_reverse, inverse_mod, mul_mod, pow_mod};
 use super::order::Shape;
 use super::{Automorphism, Kernels, portable};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, ifma};
 use crate::memory::with_scratch;
 
 /// Primes have at most this many bits: four multiples then fit the 52-bit multiplier, and products are exact in two f64.
@@ -67,6 +67,8 @@ impl RootPowers<'_> {
 /// The tables of one kernel set. Rings too small for a vector set's blocking have the portable ones.
 pub(super) enum Twiddles {
     Portable(portable::Twiddles),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Twiddles),
     #[cfg(target_arch = "x86_64")]
     Ifma(ifma::Twiddles),
 }

@@ -2,7 +2,9 @@
 
 use super::super::modular::Scalar;
 use super::super::order::{LANES, MAX_COLUMNS};
-use super::super::prime::{NttPrime, Twiddles};
+use super::super::portable;
+use super::super::prime::{self, NttPrime, RootPowers};
+use super::super::dispatch::MIN_VECTOR_LOG_N;
 use super::butterfly::{Broadcast, PerLane, forward, forward_two, inverse, inverse_two, stage};
 use super::tables::{self, Factor, Table};
 use super::vector::{Constants, Ifma, Line, Multiplier, V};
@@ -18,6 +20,13 @@ const INVERSE_STRIDE: usize = ROW_LINES + 1;
 /// How many rows ahead the row pass asks for: the rows of 32 tiles are more streams than the hardware follows.
 const PREFETCH_ROWS: usize = 4;
 
+pub(super) fn twiddles(roots: &RootPowers<'_>) -> prime::Twiddles {
+    if roots.log_n < MIN_VECTOR_LOG_N {
+        return (portable::TABLE.twiddles)(roots);
+    }
+    prime::Twiddles::Ifma(tables::Twiddles::new(roots))
+}
+
 /// The bound of the values between the passes of the forward transform, in multiples of the prime.
 const fn after_columns(limit: u32) -> u32 {
     // Nine layers add 2 multiples each to the 2 of the input.
@@ -25,10 +34,10 @@ const fn after_columns(limit: u32) -> u32 {
 }
 
 /// The vector tables of a prime, unless its ring is too small for them.
-pub(super) fn tables(prime: &NttPrime) -> Option<&tables::Twiddles> {
+fn tables(prime: &NttPrime) -> Option<&tables::Twiddles> {
     match &prime.twiddles {
-        Twiddles::Ifma(tables) => Some(tables),
-        Twiddles::Portable(_) => None,
+        prime::Twiddles::Ifma(tables) => Some(tables),
+        prime::Twiddles::Portable(_) | prime::Twiddles::Avx2(_) => None,
     }
 }
 
@@ -49,7 +58,10 @@ macro_rules! with_limit {
 }
 
 #[inline(always)]
-pub(super) fn forward_tile(simd: Ifma, prime: &NttPrime, table: &Table, tile: &[u64], middle: &mut [u64]) {
+pub(super) fn forward_tile(simd: Ifma, prime: &NttPrime, tile: &[u64], middle: &mut [u64]) {
+    let Some(tables::Twiddles { forward: table, .. }) = tables(prime) else {
+        return (portable::TABLE.forward_tile)(prime, tile, middle);
+    };
     let c = simd.constants(prime.q());
     let (tile, middle) = (tile.as_chunks().0, middle.as_chunks_mut().0);
     with_limit!(prime, forward_columns(simd, &c, table, tile, middle));
@@ -120,7 +132,10 @@ fn forward_pass<const R: usize, const LIMIT: u32>(
 }
 
 #[inline(always)]
-pub(super) fn forward_row(simd: Ifma, prime: &NttPrime, table: &Table, row: usize, middle: &[u64], out: &mut [u64]) {
+pub(super) fn forward_row(simd: Ifma, prime: &NttPrime, row: usize, middle: &[u64], out: &mut [u64]) {
+    let Some(tables::Twiddles { forward: table, .. }) = tables(prime) else {
+        return (portable::TABLE.forward_row)(prime, row, middle, out);
+    };
     let c = simd.constants(prime.q());
     let (middle, out) = (middle.as_chunks().0, out.as_chunks_mut().0);
     with_limit!(
@@ -192,7 +207,10 @@ fn transpose_two(simd: Ifma, v: [[V; 8]; 2]) -> [[V; 8]; 2] {
 }
 
 #[inline(always)]
-pub(super) fn inverse_row(simd: Ifma, prime: &NttPrime, table: &Table, row: usize, input: &[u64], middle: &mut [u64]) {
+pub(super) fn inverse_row(simd: Ifma, prime: &NttPrime, row: usize, input: &[u64], middle: &mut [u64]) {
+    let Some(tables::Twiddles { inverse: table, .. }) = tables(prime) else {
+        return (portable::TABLE.inverse_row)(prime, row, input, middle);
+    };
     let c = simd.constants(prime.q());
     let (input, middle) = (input.as_chunks().0, middle.as_chunks_mut().0);
     with_limit!(prime, row_inverse(simd, &c, table, row, input, middle));
@@ -243,12 +261,15 @@ struct Finish {
 pub(super) fn inverse_tile(
     simd: Ifma,
     prime: &NttPrime,
-    table: &Table,
     tile: usize,
     middle: &[u64],
     out: &mut [u64],
-    (scale, offset): (Scalar, u64),
+    scale: Scalar,
+    offset: u64,
 ) {
+    let Some(tables::Twiddles { inverse: table, .. }) = tables(prime) else {
+        return (portable::TABLE.inverse_tile)(prime, tile, middle, out, scale, offset);
+    };
     let c = simd.constants(prime.q());
     let finish = Finish {
         scale: simd.multiplier(scale.value, scale.quotient >> 12),

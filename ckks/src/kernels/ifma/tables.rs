@@ -40,9 +40,6 @@ pub(in super::super) struct Twiddles {
     pub(super) inverse: Table,
 }
 
-/// The smallest ring that the vector transforms work on: four rows.
-pub(super) const MIN_LOG_N: u32 = 10;
-
 /// log2 of the radices of the passes over the columns, first pass of the forward transform first.
 pub(super) fn column_radices(log_rows: u32) -> &'static [u32] {
     match log_rows {

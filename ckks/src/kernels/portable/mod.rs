@@ -4,6 +4,8 @@ mod ntt;
 mod pointwise;
 
 pub(super) use ntt::Twiddles;
+#[cfg(target_arch = "x86_64")]
+pub(super) use pointwise::reduce_signed;
 
 use super::Table;
 

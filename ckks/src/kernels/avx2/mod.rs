@@ -1,0 +1,23 @@
+//! The kernels for AVX2 with fused multiply-add (Intel Haswell, AMD Zen, and later): residues as f64, products exact as the
+//! unevaluated sum of two.
+#![expect(unsafe_code, reason = "vector instructions; every kernel is tested against the portable one")]
+
+mod ntt;
+mod pointwise;
+mod vector;
+
+pub(super) use ntt::Twiddles;
+
+use super::Table;
+use super::conversion::TargetConstants;
+use super::dispatch::{entries, vector_table};
+use super::modular::Scalar;
+use super::prime::{HoistedTerm, NttPrime};
+use vector::Avx2;
+
+/// Whether this machine runs the kernels.
+pub(super) fn available() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+vector_table!("avx2", "avx2,fma", Avx2);
