@@ -2,17 +2,25 @@
 
 pub mod approximate;
 pub mod calibrate;
+mod compile;
 pub mod error;
 mod evaluate;
+pub mod gate;
 pub mod graph;
 pub mod he;
 mod import;
+mod listing;
 pub mod nn;
+pub mod options;
 pub mod pack;
 mod packed_clear;
+pub mod report;
 pub mod schedule;
+mod simplify;
 pub mod slots;
 
+pub use compile::{CompileInput, Compiled, compile};
 pub use evaluate::{evaluate, evaluate_nodes};
 pub use import::{ImportError, Imported, OnnxClear, OracleError, Problem, SupportedOp, import, supported_ops};
 pub use packed_clear::evaluate_packed;
+pub use simplify::{PASSES, Pass, SimplifyError, simplify, simplify_until, simplify_with};
