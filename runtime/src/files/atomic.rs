@@ -194,3 +194,97 @@ fn check_replaceable(path: &Path) -> Result<(), FileError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entry = |entry: io::Result<fs::DirEntry>| entry.expect("it is readable").file_name().into_string();
+        fs::read_dir(directory)
+            .expect("it exists")
+            .map(|e| entry(e).expect("our names are text"))
+            .collect()
+    }
+
+    fn full(_: &mut BufWriter<File>) -> io::Result<()> {
+        Err(io::Error::from(io::ErrorKind::StorageFull))
+    }
+
+    #[test]
+    fn a_writer_that_fails_leaves_nothing_and_keeps_the_old_file() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let path = scratch.path().join("x.ct");
+        let refused = write_file(&path, Access::Mask, Overwrite::Refuse, |writer| {
+            writer.write_all(&[1; 100_000])?;
+            full(writer)
+        });
+        assert!(matches!(refused, Err(FileError::DiskFull { .. })));
+        assert!(names(scratch.path()).is_empty());
+
+        write_bytes(&path, b"old", Overwrite::Refuse).expect("it is new");
+        assert!(write_file(&path, Access::Mask, Overwrite::Replace, full).is_err());
+        assert_eq!(fs::read(&path).expect("it stays"), b"old");
+        assert_eq!(names(scratch.path()), ["x.ct"]);
+    }
+
+    #[test]
+    fn nothing_is_replaced_unless_told() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let path = scratch.path().join("report.json");
+        write_bytes(&path, b"old", Overwrite::Refuse).expect("it is new");
+        let refused = write_bytes(&path, b"new", Overwrite::Refuse);
+        assert!(matches!(refused, Err(FileError::Exists { .. })));
+        assert_eq!(fs::read(&path).expect("it stays"), b"old");
+        write_bytes(&path, b"new", Overwrite::Replace).expect("it was told");
+        assert_eq!(fs::read(&path).expect("it is there"), b"new");
+    }
+
+    #[test]
+    fn a_file_that_appears_meanwhile_is_kept() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let path = scratch.path().join("x.ct");
+        let refused = write_file(&path, Access::Mask, Overwrite::Refuse, |_| fs::write(&path, b"theirs"));
+        assert!(matches!(refused, Err(FileError::Exists { .. })));
+        assert_eq!(fs::read(&path).expect("it stays"), b"theirs");
+        assert_eq!(names(scratch.path()), ["x.ct"]);
+    }
+
+    #[test]
+    fn a_directory_appears_whole_or_not_at_all() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let path = scratch.path().join("digits.plan");
+        let fill = |contents: &'static [u8]| {
+            move |partial: &Path| write_bytes(&partial.join("plan.json"), contents, Overwrite::Refuse)
+        };
+        let broken = write_directory(&path, Access::Mask, Overwrite::Refuse, |partial| {
+            fill(b"half")(partial)?;
+            Err(FileError::Interrupted)
+        });
+        assert!(matches!(broken, Err(FileError::Interrupted)));
+        assert!(names(scratch.path()).is_empty());
+
+        write_directory(&path, Access::Mask, Overwrite::Refuse, fill(b"old")).expect("it is new");
+        let refused = write_directory(&path, Access::Mask, Overwrite::Refuse, fill(b"new"));
+        assert!(matches!(refused, Err(FileError::Exists { .. })));
+        write_directory(&path, Access::Mask, Overwrite::Replace, fill(b"new")).expect("it was told");
+        assert_eq!(fs::read(path.join("plan.json")).expect("it is there"), b"new");
+        assert_eq!(names(scratch.path()), ["digits.plan"]);
+    }
+
+    #[test]
+    fn a_directory_with_foreign_files_is_never_replaced() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        fs::write(scratch.path().join("thesis.tex"), b"years of work").expect("a file");
+        let refused = write_directory(scratch.path(), Access::Mask, Overwrite::Replace, |_| Ok(()));
+        assert!(matches!(refused, Err(FileError::NotReplaceable { found, .. }) if found == "thesis.tex"));
+        assert_eq!(names(scratch.path()), ["thesis.tex"]);
+    }
+
+    #[test]
+    fn a_file_in_a_directory_that_does_not_exist_is_an_error_of_the_file_system() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let refused = write_bytes(&scratch.path().join("no/where"), b"", Overwrite::Refuse).expect_err("no directory");
+        assert_eq!(refused.kind(), crate::ErrorKind::Io);
+    }
+}

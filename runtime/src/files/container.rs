@@ -332,3 +332,97 @@ impl<R: Read> ContainerReader<R> {
         Ok(Some(payload))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(records: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        let mut container =
+            ContainerWriter::new(&mut bytes, FileKind::Ciphertexts, Digest::of(b"plan")).expect("memory");
+        records
+            .iter()
+            .for_each(|record| container.record(record).expect("memory"));
+        container.finish().expect("memory");
+        bytes.into_inner()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<Vec<u8>>, ContainerError> {
+        let mut container = ContainerReader::new(bytes, bytes.len() as u64)?;
+        let mut records = Vec::new();
+        while let Some(record) = container.record()? {
+            records.push(record.to_vec());
+        }
+        Ok(records)
+    }
+
+    #[test]
+    fn records_come_back_in_order() {
+        let records = read(&file(&[b"one", b"", b"three"])).expect("it is whole");
+        assert_eq!(records, [b"one".to_vec(), b"".to_vec(), b"three".to_vec()]);
+        assert_eq!(read(&file(&[])).expect("it is whole").len(), 0);
+    }
+
+    #[test]
+    fn a_later_version_is_named_and_is_not_damage() {
+        let header = Header {
+            version: 2,
+            kind: FileKind::SecretKey,
+            plan_hash: Digest::of(b"plan"),
+            n_records: 0,
+            file_bytes: HEADER_BYTES as u64,
+        };
+        let refused = read(&header.to_bytes()).expect_err("it is later");
+        assert_eq!(refused.kind(), ErrorKind::BadInput);
+        assert!(matches!(refused, ContainerError::Version { found: 2 }));
+    }
+
+    #[test]
+    fn a_length_beyond_the_file_allocates_nothing() {
+        let mut bytes = file(&[b"one"]);
+        bytes[HEADER_BYTES..HEADER_BYTES + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(matches!(read(&bytes), Err(ContainerError::Record { index: 0 })));
+        bytes[HEADER_BYTES..HEADER_BYTES + 8].copy_from_slice(&(1u64 << 40).to_le_bytes());
+        assert!(matches!(read(&bytes), Err(ContainerError::Record { index: 0 })));
+    }
+
+    #[test]
+    fn exchanged_records_are_damage() {
+        let bytes = file(&[b"one", b"two"]);
+        let (start, size) = (HEADER_BYTES, FRAME_BYTES as usize + 3);
+        let mut exchanged = bytes.clone();
+        exchanged[start..start + size].copy_from_slice(&bytes[start + size..start + 2 * size]);
+        exchanged[start + size..start + 2 * size].copy_from_slice(&bytes[start..start + size]);
+        assert!(matches!(read(&exchanged), Err(ContainerError::Record { index: 0 })));
+    }
+
+    proptest! {
+        #[test]
+        fn every_flipped_bit_is_damage(at in any::<prop::sample::Index>(), bit in 0u8..8) {
+            let mut bytes = file(&[b"first record", b"second record"]);
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            prop_assert_eq!(read(&bytes).expect_err("a bit was flipped").kind(), ErrorKind::Damaged);
+        }
+
+        #[test]
+        fn every_other_length_is_damage(cut in any::<prop::sample::Index>(), more in prop::collection::vec(any::<u8>(), 1..50)) {
+            let bytes = file(&[b"first record", b"second record"]);
+            let shorter = &bytes[..cut.index(bytes.len())];
+            prop_assert_eq!(read(shorter).expect_err("it was cut").kind(), ErrorKind::Damaged);
+            let longer = [bytes.as_slice(), &more].concat();
+            prop_assert_eq!(read(&longer).expect_err("it was added to").kind(), ErrorKind::Damaged);
+        }
+
+        #[test]
+        fn random_bytes_are_damage(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(read(&[MAGIC.as_slice(), &bytes].concat()).is_err());
+            prop_assert!(read(&bytes).is_err());
+        }
+    }
+}

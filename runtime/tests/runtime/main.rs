@@ -1,3 +1,6 @@
 //! The runtime from outside: machines, sessions and files.
 
+mod files;
+mod fixture;
 mod machines;
+mod sessions;
