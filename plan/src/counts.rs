@@ -75,12 +75,12 @@ pub struct ProgramCounts {
 impl LinearMap {
     /// What one application of the map costs.
     pub fn counts(&self) -> OpCounts {
-        let giants = self.giant_steps();
-        let babies = giants.first().map_or(0, |first| first.diagonals.len() as u64);
+        let diagonals = self.n_diagonals();
+        let baby = self.steps.baby.max(1);
         OpCounts {
-            hoisted_rotations: babies.saturating_sub(1),
-            full_rotations: giants.len().saturating_sub(1) as u64 + self.fold.len() as u64,
-            plaintext_products: u64::from(self.n_diagonals()),
+            hoisted_rotations: u64::from(baby.min(diagonals).saturating_sub(1)),
+            full_rotations: u64::from(diagonals.div_ceil(baby).saturating_sub(1)) + self.fold.len() as u64,
+            plaintext_products: u64::from(diagonals),
             ..OpCounts::default()
         }
     }
@@ -158,6 +158,19 @@ mod tests {
         let Program::Ckks(program) = &plan.program;
         for map in &program.maps {
             assert!(map.rotations().len() as u64 <= map.counts().rotations());
+        }
+    }
+
+    #[test]
+    fn counts_of_a_map_are_those_of_its_giant_steps() {
+        for baby in [1, 2, 3, 7, 8, 9, 100] {
+            let map = sample::map(0, sample::layout(12, 16), sample::layout(8, 8), baby, &[8]);
+            let giants = map.giant_steps();
+            let babies = giants.iter().map(|giant| giant.diagonals.len()).max().unwrap_or(0);
+            let counts = map.counts();
+            assert_eq!(counts.hoisted_rotations, babies as u64 - 1, "{baby}");
+            assert_eq!(counts.full_rotations, giants.len() as u64, "{baby}");
+            assert_eq!(counts.plaintext_products, 8);
         }
     }
 }

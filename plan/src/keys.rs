@@ -1,8 +1,10 @@
 //! Which evaluation keys a program uses, and how deep.
 
-use heron_params::KeySpec;
+use std::collections::BTreeMap;
 
-use crate::{CkksProgram, Instruction, LinearMap};
+use heron_params::{KeySpec, Level};
+
+use crate::{CkksProgram, Instruction, LinearMap, MapId};
 
 impl CkksProgram {
     /// The evaluation keys that the program uses: every rotation of `Rotate` and of the linear maps (babies, giants,
@@ -11,13 +13,12 @@ impl CkksProgram {
     /// A map that a line names and the program lacks counts for nothing: `verify` reports it.
     pub fn key_spec(&self) -> KeySpec {
         let mut spec = KeySpec::default();
+        let mut maps: BTreeMap<MapId, Level> = BTreeMap::new();
         for line in &self.lines {
             match &line.op {
                 Instruction::Linear { map, .. } => {
-                    let rotations = self.map(*map).map(LinearMap::rotations).unwrap_or_default();
-                    for rotation in rotations {
-                        spec.add_rotation(rotation, line.level);
-                    }
+                    let deepest = maps.entry(*map).or_insert(line.level);
+                    *deepest = line.level.max(*deepest);
                 }
                 Instruction::Rotate { by, .. } => spec.add_rotation(*by, line.level),
                 Instruction::Square { .. } | Instruction::Mul { .. } => spec.add_relinearize(line.level),
@@ -29,6 +30,12 @@ impl CkksProgram {
                 | Instruction::Rescale { .. }
                 | Instruction::DropLevel { .. }
                 | Instruction::Output { .. } => {}
+            }
+        }
+        // Once a map, however many lines apply it.
+        for (map, level) in maps {
+            for rotation in self.map(map).map(LinearMap::rotations).unwrap_or_default() {
+                spec.add_rotation(rotation, level);
             }
         }
         spec
