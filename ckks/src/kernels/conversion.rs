@@ -2,6 +2,7 @@
 
 use super::modular::{Scalar, inverse_mod, mul_mod};
 use super::prime::{MAX_TERMS, NttPrime};
+use crate::memory::with_scratch;
 
 /// Which representative a base conversion extends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,13 +135,28 @@ impl BaseConversion {
         (prime.kernels.0.convert)(prime, prepared, target, out);
     }
 
-    /// [`BaseConversion::convert`] followed by [`NttPrime::forward`].
+    /// [`BaseConversion::convert`] followed by [`NttPrime::forward`], tile by tile: what the transform reads is in the
+    /// first-level cache.
     ///
     /// # Panics
     /// As [`BaseConversion::convert`].
     pub fn convert_forward(&self, index: usize, prime: &NttPrime, prepared: &[&[u64]], out: &mut [u64]) {
-        self.convert(index, prime, prepared, out);
-        prime.forward(out);
+        let target = self.target(index, prime, prepared);
+        prime.check(&[out]);
+        let (shape, table) = (prime.shape, prime.kernels.0);
+        with_scratch(shape.middle_words(), |middle| {
+            // Until the second pass overwrites it, `out` serves as the place of one converted tile.
+            let converted = &mut out[..shape.tile_words()];
+            for (tile, middle) in middle.chunks_exact_mut(shape.middle_stride()).take(shape.tiles()).enumerate() {
+                let mut sources: [&[u64]; MAX_TERMS] = [&[]; MAX_TERMS];
+                for (source, limb) in sources.iter_mut().zip(prepared) {
+                    *source = &limb[tile * shape.tile_words()..][..shape.tile_words()];
+                }
+                (table.convert)(prime, &sources[..prepared.len()], target, converted);
+                (table.forward_tile)(prime, converted, &mut middle[..shape.tile_words()]);
+            }
+            prime.forward_rows(middle, out);
+        });
     }
 
     fn target(&self, index: usize, prime: &NttPrime, prepared: &[&[u64]]) -> &TargetConstants {

@@ -16,8 +16,8 @@ const ROW_GROUPS: usize = MAX_COLUMNS / 16;
 type Factor = [f64; 2];
 
 /// The factors of the last two layers for four blocks of four values, one lane per block: the one of the layer of
-/// distance 2, then the two of distance 1; values, then quotients.
-type BlockFactors = [[[f64; 4]; 2]; 3];
+/// distance 2, then the two of distance 1; the bits of the values, then of the quotients.
+type BlockFactors = [[Quad; 2]; 3];
 
 /// The factors of one direction.
 struct Table {
@@ -54,7 +54,7 @@ impl Table {
         let factor = |index| centred_factor(roots.twiddle(direction, index), roots.q);
         let lanes = |index: &dyn Fn(usize) -> usize| {
             let factors: [Factor; 4] = std::array::from_fn(|lane| factor(index(lane)));
-            [factors.map(|factor| factor[0]), factors.map(|factor| factor[1])]
+            [factors.map(|factor| factor[0].to_bits()), factors.map(|factor| factor[1].to_bits())]
         };
         let block = |first: usize| {
             let (outer, inner) = (quarter + first, 2 * (quarter + first));
@@ -85,43 +85,57 @@ fn node(simd: Avx2, layers: &[Factor], outer: usize) -> [Multiplier; 3] {
 
 /// The factors of four transposed blocks.
 #[inline(always)]
-fn block_node(simd: Avx2, block: &BlockFactors) -> [Multiplier; 3] {
-    let lanes = |factors: &[[f64; 4]; 2]| Multiplier {
-        value: simd.load(&factors[0].map(f64::to_bits)),
-        quotient: simd.load(&factors[1].map(f64::to_bits)),
-    };
-    [lanes(&block[0]), lanes(&block[1]), lanes(&block[2])]
+fn block_node(simd: Avx2, [outer, inner0, inner1]: &BlockFactors) -> [Multiplier; 3] {
+    [lanes(simd, outer), lanes(simd, inner0), lanes(simd, inner1)]
 }
 
-/// Two layers forward. Values within 2.5 q of zero before and after.
 #[inline(always)]
-fn forward4(simd: Avx2, v: [V; 4], w: [Multiplier; 3], c: &Constants) -> [V; 4] {
-    let (x0, x1) = (simd.reduce(v[0], c), simd.reduce(v[1], c));
-    let (y0, y1) = (simd.mul(v[2], w[0], c), simd.mul(v[3], w[0], c));
-    let (a0, a1) = (simd.add(x0, y0), simd.mul(simd.add(x1, y1), w[1], c));
-    let (b0, b1) = (simd.sub(x0, y0), simd.mul(simd.sub(x1, y1), w[2], c));
-    [simd.add(a0, a1), simd.sub(a0, a1), simd.add(b0, b1), simd.sub(b0, b1)]
+fn lanes(simd: Avx2, [value, quotient]: &[Quad; 2]) -> Multiplier {
+    Multiplier { value: simd.load(value), quotient: simd.load(quotient) }
 }
 
-/// Two layers backwards. Values within q of zero before and after.
-#[inline(always)]
-fn inverse4(simd: Avx2, v: [V; 4], w: [Multiplier; 3], c: &Constants) -> [V; 4] {
-    let (a0, a1) = (simd.add(v[0], v[1]), simd.mul(simd.sub(v[0], v[1]), w[1], c));
-    let (b0, b1) = (simd.add(v[2], v[3]), simd.mul(simd.sub(v[2], v[3]), w[2], c));
-    let (x0, x1) = (simd.reduce(simd.add(a0, b0), c), simd.reduce(simd.add(a1, b1), c));
-    [x0, x1, simd.mul(simd.sub(a0, b0), w[0], c), simd.mul(simd.sub(a1, b1), w[0], c)]
+/// Two layers of butterflies on four vectors: a type, since a function passed as a value is not inlined, and what is not
+/// inlined is not compiled for the instruction set.
+trait Butterflies {
+    fn apply(simd: Avx2, v: [V; 4], w: [Multiplier; 3], c: &Constants) -> [V; 4];
+}
+
+/// Values within 2.5 q of zero before and after.
+struct Forward;
+
+/// Values within q of zero before and after.
+struct Inverse;
+
+impl Butterflies for Forward {
+    #[inline(always)]
+    fn apply(simd: Avx2, v: [V; 4], w: [Multiplier; 3], c: &Constants) -> [V; 4] {
+        let (x0, x1) = (simd.reduce(v[0], c), simd.reduce(v[1], c));
+        let (y0, y1) = (simd.mul(v[2], w[0], c), simd.mul(v[3], w[0], c));
+        let (a0, a1) = (simd.add(x0, y0), simd.mul(simd.add(x1, y1), w[1], c));
+        let (b0, b1) = (simd.sub(x0, y0), simd.mul(simd.sub(x1, y1), w[2], c));
+        [simd.add(a0, a1), simd.sub(a0, a1), simd.add(b0, b1), simd.sub(b0, b1)]
+    }
+}
+
+impl Butterflies for Inverse {
+    #[inline(always)]
+    fn apply(simd: Avx2, v: [V; 4], w: [Multiplier; 3], c: &Constants) -> [V; 4] {
+        let (a0, a1) = (simd.add(v[0], v[1]), simd.mul(simd.sub(v[0], v[1]), w[1], c));
+        let (b0, b1) = (simd.add(v[2], v[3]), simd.mul(simd.sub(v[2], v[3]), w[2], c));
+        let (x0, x1) = (simd.reduce(simd.add(a0, b0), c), simd.reduce(simd.add(a1, b1), c));
+        [x0, x1, simd.mul(simd.sub(a0, b0), w[0], c), simd.mul(simd.sub(a1, b1), w[0], c)]
+    }
 }
 
 /// Two layers of butterflies on all `blocks` of `quads`, the first block's factor being `layers[first]`.
 #[inline(always)]
-fn two_layers(
+fn two_layers<B: Butterflies>(
     simd: Avx2,
     c: &Constants,
     layers: &[Factor],
     first: usize,
     blocks: usize,
     quads: &mut [Quad],
-    butterfly: impl Fn(Avx2, [V; 4], [Multiplier; 3], &Constants) -> [V; 4],
 ) {
     let size = quads.len() / blocks;
     for (block, quads) in quads.chunks_exact_mut(size).enumerate() {
@@ -130,7 +144,7 @@ fn two_layers(
         let ((part0, part1), (part2, part3)) = (half0.split_at_mut(size / 4), half1.split_at_mut(size / 4));
         for (((x0, x1), x2), x3) in part0.iter_mut().zip(part1).zip(part2).zip(part3) {
             let v = [simd.load(x0), simd.load(x1), simd.load(x2), simd.load(x3)];
-            let [v0, v1, v2, v3] = butterfly(simd, v, w, c);
+            let [v0, v1, v2, v3] = B::apply(simd, v, w, c);
             simd.store(x0, v0);
             simd.store(x1, v1);
             simd.store(x2, v2);
@@ -141,30 +155,20 @@ fn two_layers(
 
 /// The last two layers, on blocks of four values: four blocks at a time, transposed.
 #[inline(always)]
-fn last_layers(
+fn last_layers<B: Butterflies>(
     simd: Avx2,
     c: &Constants,
     blocks: &[BlockFactors],
     quads: &mut [Quad],
-    butterfly: impl Fn(Avx2, [V; 4], [Multiplier; 3], &Constants) -> [V; 4],
 ) {
     for (four, factors) in quads.as_chunks_mut::<4>().0.iter_mut().zip(blocks) {
         let [x0, x1, x2, x3] = four;
         let v = simd.transpose([simd.load(x0), simd.load(x1), simd.load(x2), simd.load(x3)]);
-        let [v0, v1, v2, v3] = simd.transpose(butterfly(simd, v, block_node(simd, factors), c));
+        let [v0, v1, v2, v3] = simd.transpose(B::apply(simd, v, block_node(simd, factors), c));
         simd.store(x0, v0);
         simd.store(x1, v1);
         simd.store(x2, v2);
         simd.store(x3, v3);
-    }
-}
-
-/// Replaces all values.
-#[inline(always)]
-fn for_each(simd: Avx2, quads: &mut [Quad], operation: impl Fn(V) -> V) {
-    for quad in quads {
-        let out = operation(simd.load(quad));
-        simd.store(quad, out);
     }
 }
 
@@ -190,7 +194,7 @@ pub(super) fn forward_tile(simd: Avx2, prime: &NttPrime, tile: &[u64], middle: &
         blocks = 2;
     }
     while blocks < rows {
-        two_layers(simd, &c, &table.layers, blocks, blocks, middle, forward4);
+        two_layers::<Forward>(simd, &c, &table.layers, blocks, blocks, middle);
         blocks *= 4;
     }
 }
@@ -206,10 +210,13 @@ pub(super) fn forward_row(simd: Avx2, prime: &NttPrime, row: usize, middle: &[u6
     }
     let quads = out.as_chunks_mut().0;
     for blocks in [1, 4, 16] {
-        two_layers(simd, &c, &table.layers, (shape.rows + row) * blocks, blocks, quads, forward4);
+        two_layers::<Forward>(simd, &c, &table.layers, (shape.rows + row) * blocks, blocks, quads);
     }
-    last_layers(simd, &c, &table.blocks[row * ROW_GROUPS..][..ROW_GROUPS], quads, forward4);
-    for_each(simd, quads, |x| simd.canonical(simd.reduce(x, &c), &c));
+    last_layers::<Forward>(simd, &c, &table.blocks[row * ROW_GROUPS..][..ROW_GROUPS], quads);
+    for quad in quads {
+        let x = simd.reduce(simd.load(quad), &c);
+        simd.store(quad, simd.canonical(x, &c));
+    }
 }
 
 #[inline(always)]
@@ -221,10 +228,13 @@ pub(super) fn inverse_row(simd: Avx2, prime: &NttPrime, row: usize, input: &[u64
     let mut values = [0; MAX_COLUMNS];
     values.copy_from_slice(input);
     let quads = values.as_chunks_mut().0;
-    for_each(simd, quads, |x| simd.to_f64(x));
-    last_layers(simd, &c, &table.blocks[row * ROW_GROUPS..][..ROW_GROUPS], quads, inverse4);
+    for quad in &mut *quads {
+        let x = simd.to_f64(simd.load(quad));
+        simd.store(quad, x);
+    }
+    last_layers::<Inverse>(simd, &c, &table.blocks[row * ROW_GROUPS..][..ROW_GROUPS], quads);
     for blocks in [16, 4, 1] {
-        two_layers(simd, &c, &table.layers, (shape.rows + row) * blocks, blocks, quads, inverse4);
+        two_layers::<Inverse>(simd, &c, &table.layers, (shape.rows + row) * blocks, blocks, quads);
     }
     for (tile, group) in values.chunks_exact(LANES).enumerate() {
         middle[tile * shape.middle_stride() + row * LANES..][..LANES].copy_from_slice(group);
@@ -249,7 +259,7 @@ pub(super) fn inverse_tile(
     let quads = out.as_chunks_mut().0;
     let mut blocks = shape.rows / 4;
     while blocks > 0 {
-        two_layers(simd, &c, &table.layers, blocks, blocks, quads, inverse4);
+        two_layers::<Inverse>(simd, &c, &table.layers, blocks, blocks, quads);
         blocks /= 4;
     }
     if !shape.rows.trailing_zeros().is_multiple_of(2) {
@@ -262,8 +272,8 @@ pub(super) fn inverse_tile(
         }
     }
     let (scale, offset) = (simd.multiplier(scale.value, prime.q()), simd.splat(offset as f64));
-    for_each(simd, quads, |x| {
-        let scaled = simd.positive(simd.mul(x, scale, &c), &c);
-        simd.canonical(simd.sub(simd.add(scaled, offset), c.q), &c)
-    });
+    for quad in quads {
+        let scaled = simd.positive(simd.mul(simd.load(quad), scale, &c), &c);
+        simd.store(quad, simd.canonical(simd.sub(simd.add(scaled, offset), c.q), &c));
+    }
 }

@@ -104,37 +104,14 @@ pub(super) fn tensor(simd: Avx2, prime: &NttPrime, a: [&[u64]; 2], b: [&[u64]; 2
     }
 }
 
-/// A sum of products of residues, reduced when it must be.
-#[derive(Clone, Copy)]
-struct Sum {
-    value: V,
-    /// Products since the last reduction.
-    waiting: u32,
-}
+/// Products are within `q < 2^50` of zero and sums must stay below 2^53: they are reduced after this many.
+const LAZY_PRODUCTS: usize = 6;
 
-/// Products are within `q < 2^50` of zero, and sums must stay below 2^53.
-const MAX_WAITING: u32 = 6;
-
-impl Sum {
-    #[inline(always)]
-    fn new(start: V) -> Self {
-        Self { value: start, waiting: 1 }
-    }
-
-    #[inline(always)]
-    fn add_product(&mut self, simd: Avx2, a: V, b: V, c: &Constants) {
-        if self.waiting == MAX_WAITING {
-            *self = Self::new(simd.reduce(self.value, c));
-        }
-        self.value = simd.add(self.value, simd.mul_pair(a, b, c));
-        self.waiting += 1;
-    }
-
-    /// The sum within `0.51 q` of zero.
-    #[inline(always)]
-    fn reduced(self, simd: Avx2, c: &Constants) -> V {
-        simd.reduce(self.value, c)
-    }
+/// `sum + a b`, where `index` products have been added.
+#[inline(always)]
+fn add_product(simd: Avx2, sum: V, index: usize, a: V, b: V, c: &Constants) -> V {
+    let sum = if index % LAZY_PRODUCTS == LAZY_PRODUCTS - 1 { simd.reduce(sum, c) } else { sum };
+    simd.add(sum, simd.mul_pair(a, b, c))
 }
 
 #[inline(always)]
@@ -146,22 +123,24 @@ pub(super) fn inner_product(
     out: [&mut [u64]; 2],
 ) {
     let c = simd.constants(prime.q());
-    let [out0, out1] = out.map(quads_mut);
-    for (v, (out0, out1)) in out0.iter_mut().zip(out1).enumerate() {
-        let mut sums = [Sum::new(simd.splat(0.0)); 2];
+    let [out0, out1] = out;
+    for (v, (out0, out1)) in quads_mut(out0).iter_mut().zip(quads_mut(out1)).enumerate() {
+        let (mut sum0, mut sum1) = (simd.splat(0.0), simd.splat(0.0));
         for (d, digit) in digits.iter().enumerate() {
             let digit = read(simd, &quads(digit)[v]);
-            for (sum, key) in sums.iter_mut().zip(key) {
-                sum.add_product(simd, digit, read(simd, &quads(key[d])[v]), &c);
-            }
+            sum0 = add_product(simd, sum0, d, digit, read(simd, &quads(key[0][d])[v]), &c);
+            sum1 = add_product(simd, sum1, d, digit, read(simd, &quads(key[1][d])[v]), &c);
         }
-        simd.store(out0, simd.canonical(sums[0].reduced(simd, &c), &c));
-        simd.store(out1, simd.canonical(sums[1].reduced(simd, &c), &c));
+        simd.store(out0, simd.canonical(simd.reduce(sum0, &c), &c));
+        simd.store(out1, simd.canonical(simd.reduce(sum1, &c), &c));
     }
 }
 
 /// Vectors of a group of eight residues, which automorphisms move together.
 const GROUP_QUADS: usize = 2;
+/// Vectors that a linear transform's sum works on at a time: its accumulators stay in the first-level cache, and each
+/// limb of a key is read as one stream.
+const HOISTED_BLOCK: usize = 64;
 
 #[inline(always)]
 pub(super) fn hoisted_sum(
@@ -172,36 +151,40 @@ pub(super) fn hoisted_sum(
     out: [&mut [u64]; 2],
 ) {
     let c = simd.constants(prime.q());
-    let [out0, out1] = out.map(quads_mut);
-    for (v, (out0, out1)) in out0.iter_mut().zip(out1).enumerate() {
-        let mut sums = [Sum::new(simd.splat(0.0)); 2];
-        for term in terms {
-            let products = hoisted_products(simd, digits, term, v, &c);
-            let plaintext = read(simd, &quads(term.plaintext)[v]);
-            for (sum, product) in sums.iter_mut().zip(products) {
-                sum.add_product(simd, product, plaintext, &c);
+    let [out0, out1] = out;
+    let blocks = quads_mut(out0).chunks_mut(HOISTED_BLOCK).zip(quads_mut(out1).chunks_mut(HOISTED_BLOCK));
+    for (block, (out0, out1)) in blocks.enumerate() {
+        let first = block * HOISTED_BLOCK;
+        let mut sums = [[simd.splat(0.0); 2]; HOISTED_BLOCK];
+        for (index, term) in terms.iter().enumerate() {
+            for (v, [sum0, sum1]) in (first..first + out0.len()).zip(&mut sums) {
+                let [product0, product1] = hoisted_products(simd, digits, term, v, &c);
+                let plaintext = read(simd, &quads(term.plaintext)[v]);
+                *sum0 = add_product(simd, *sum0, index, product0, plaintext, &c);
+                *sum1 = add_product(simd, *sum1, index, product1, plaintext, &c);
             }
         }
-        simd.store(out0, simd.canonical(sums[0].reduced(simd, &c), &c));
-        simd.store(out1, simd.canonical(sums[1].reduced(simd, &c), &c));
+        for ((out0, out1), [sum0, sum1]) in out0.iter_mut().zip(out1).zip(&sums) {
+            simd.store(out0, simd.canonical(simd.reduce(*sum0, &c), &c));
+            simd.store(out1, simd.canonical(simd.reduce(*sum1, &c), &c));
+        }
     }
 }
 
-/// The sum over the digits, permuted, of their products with the key, for the vector `v` of the output.
+/// The sums over the digits, permuted, of their products with the key, for the vector `v` of the output; within q of zero.
 #[inline(always)]
 fn hoisted_products(simd: Avx2, digits: &[&[u64]], term: &HoistedTerm<'_>, v: usize, c: &Constants) -> [V; 2] {
     let (source, lanes) = term.automorphism.group(v / GROUP_QUADS);
     let lanes = &lanes[4 * (v % GROUP_QUADS)..][..4];
-    let mut sums = [Sum::new(simd.splat(0.0)); 2];
+    let (mut sum0, mut sum1) = (simd.splat(0.0), simd.splat(0.0));
     for (d, digit) in digits.iter().enumerate() {
         let group = &digit[LANES * source..][..LANES];
         let [l0, l1, l2, l3] = [lanes[0] as usize, lanes[1] as usize, lanes[2] as usize, lanes[3] as usize];
         let digit = read(simd, &[group[l0], group[l1], group[l2], group[l3]]);
-        for (sum, key) in sums.iter_mut().zip(term.key) {
-            sum.add_product(simd, digit, read(simd, &quads(key[d])[v]), c);
-        }
+        sum0 = add_product(simd, sum0, d, digit, read(simd, &quads(term.key[0][d])[v]), c);
+        sum1 = add_product(simd, sum1, d, digit, read(simd, &quads(term.key[1][d])[v]), c);
     }
-    [sums[0].reduced(simd, c), sums[1].reduced(simd, c)]
+    [simd.reduce(sum0, c), simd.reduce(sum1, c)]
 }
 
 #[inline(always)]
@@ -221,15 +204,26 @@ pub(super) fn reduce_signed(_simd: Avx2, prime: &NttPrime, input: &[i64], out: &
     portable::reduce_signed(prime, input, out);
 }
 
+/// Vectors that a base conversion sums at a time.
+const CONVERTED: usize = 4;
+
 #[inline(always)]
 pub(super) fn convert(simd: Avx2, prime: &NttPrime, prepared: &[&[u64]], target: &TargetConstants, out: &mut [u64]) {
     let c = simd.constants(prime.q());
-    for (v, out) in quads_mut(out).iter_mut().enumerate() {
-        let mut sum = Sum::new(simd.splat(target.start as f64));
-        for (source, &factor) in prepared.iter().zip(&target.factors) {
-            sum.add_product(simd, read(simd, &quads(source)[v]), simd.splat(factor as f64), &c);
+    let (blocks, _) = quads_mut(out).as_chunks_mut::<CONVERTED>();
+    // Rings have at least 16 coefficients, hence whole blocks.
+    for (block, out) in blocks.iter_mut().enumerate() {
+        let mut sums = [simd.splat(target.start as f64); CONVERTED];
+        for (i, (source, &factor)) in prepared.iter().zip(&target.factors).enumerate() {
+            let (factor, source) = (simd.splat(factor as f64), &quads(source)[CONVERTED * block..][..CONVERTED]);
+            for (sum, value) in sums.iter_mut().zip(source) {
+                // One more than the products: the start counts too.
+                *sum = add_product(simd, *sum, i + 1, read(simd, value), factor, &c);
+            }
         }
-        simd.store(out, simd.canonical(sum.reduced(simd, &c), &c));
+        for (out, sum) in out.iter_mut().zip(&sums) {
+            simd.store(out, simd.canonical(simd.reduce(*sum, &c), &c));
+        }
     }
 }
 

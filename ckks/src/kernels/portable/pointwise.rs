@@ -83,24 +83,28 @@ pub(super) fn inner_product(prime: &NttPrime, digits: &[&[u64]], key: [&[&[u64]]
     }
 }
 
+/// Groups of eight residues that a linear transform's sum works on at a time: its accumulators stay in the first-level
+/// cache, and each limb of a key is read as one stream.
+const HOISTED_BLOCK: usize = 32;
+
 pub(super) fn hoisted_sum(prime: &NttPrime, digits: &[&[u64]], terms: &[HoistedTerm<'_>], out: [&mut [u64]; 2]) {
-    let [out0, out1] = out;
-    for group in 0..prime.degree() / LANES {
-        let mut sums = [[0u128; LANES]; 2];
+    let modulus = &prime.modulus;
+    let [out0, out1] = out.map(|out| out.chunks_mut(HOISTED_BLOCK * LANES));
+    for (block, (out0, out1)) in out0.zip(out1).enumerate() {
+        let first = block * HOISTED_BLOCK * LANES;
+        let mut sums = [[0u128; 2]; HOISTED_BLOCK * LANES];
         for term in terms {
-            let (source, lanes) = term.automorphism.group(group);
-            for (lane, &source_lane) in lanes.iter().enumerate() {
-                let (i, from) = (LANES * group + lane, LANES * source + source_lane as usize);
-                for (sums, key) in sums.iter_mut().zip(term.key) {
+            for (i, sums) in (first..first + out0.len()).zip(&mut sums) {
+                let (source, lanes) = term.automorphism.group(i / LANES);
+                let from = LANES * source + lanes[i % LANES] as usize;
+                for (sum, key) in sums.iter_mut().zip(term.key) {
                     let product = sum_of_products(digits.iter().map(|digit| digit[from]), key, i);
-                    let reduced = prime.modulus.reduce_wide(product);
-                    sums[lane] += u128::from(reduced) * u128::from(term.plaintext[i]);
+                    *sum += u128::from(modulus.reduce_wide(product)) * u128::from(term.plaintext[i]);
                 }
             }
         }
-        for lane in 0..LANES {
-            out0[LANES * group + lane] = prime.modulus.reduce_wide(sums[0][lane]);
-            out1[LANES * group + lane] = prime.modulus.reduce_wide(sums[1][lane]);
+        for ((out0, out1), sums) in out0.iter_mut().zip(out1).zip(sums) {
+            (*out0, *out1) = (modulus.reduce_wide(sums[0]), modulus.reduce_wide(sums[1]));
         }
     }
 }
