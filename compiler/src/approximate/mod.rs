@@ -24,6 +24,7 @@ pub use fit_layer::Form;
 
 use crate::calibrate::{Interval, Samples};
 use crate::error::UnsupportedNode;
+use crate::evaluate;
 use crate::evaluate::evaluate_node;
 use crate::graph::{Graph, GraphBuilder, Node, NodeId};
 use crate::he;
@@ -130,6 +131,32 @@ pub fn approximate(
     let Ok(lowered) = lowered;
     let activations = fitted.into_values().map(|fitted| fitted.report).collect();
     Ok(Approximated { graph: absorb_affine(&lowered), activations })
+}
+
+/// How much each activation's polynomial alone changes the outputs, relative to the largest: the worst first.
+///
+/// The other activations stay exact.
+pub fn contributions(graph: &Graph<nn::Op>, samples: &Samples, options: &ApproximateOptions) -> Vec<(String, f64)> {
+    let exact: Vec<Vec<f64>> = samples.iter().map(|sample| evaluate(graph, sample)).collect();
+    let largest = Interval::of(exact.iter().flatten().copied()).magnitude().max(f64::MIN_POSITIVE);
+    let alone = |id: NodeId, fitted: &Fitted| {
+        let replaced = graph.rebuild(|out, other, node, args| {
+            let polynomial = nn::Op::Polynomial(fitted.polynomial.clone());
+            let op = if other == id { polynomial } else { node.op.clone() };
+            Ok::<_, std::convert::Infallible>(out.push(&node.name, op, args, &node.shape))
+        });
+        let Ok(replaced) = replaced;
+        let changed = samples.iter().zip(&exact).map(|(sample, exact)| {
+            let outputs = evaluate(&replaced, sample);
+            Interval::of(outputs.iter().zip(exact).map(|(found, exact)| found - exact)).magnitude()
+        });
+        changed.fold(0.0, f64::max) / largest
+    };
+    let fitted = fit_activations(graph, samples, options);
+    let mut contributions: Vec<(String, f64)> =
+        fitted.iter().map(|(&id, fitted)| (fitted.report.node.clone(), alone(id, fitted))).collect();
+    contributions.sort_by(|a, b| b.1.total_cmp(&a.1));
+    contributions
 }
 
 fn unsupported(node: &Node<nn::Op>) -> Option<UnsupportedNode> {

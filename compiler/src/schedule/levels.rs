@@ -1,0 +1,143 @@
+//! Places levels, rescales and level drops: the program without parameters.
+//!
+//! ```text
+//! %1 = linear %0, m0 + bias    →    %1 = linear %0, m0        ; L3 Δ²
+//!                                   %2 = add_const %1, bias   ; L3 Δ²
+//!                                   %3 = rescale %2           ; L2 Δ
+//! ```
+//!
+//! A value is computed at the lowest level that its readers allow: what is cheap is what has few limbs. Readers that need
+//! it lower still drop it, once for all of them. Biases are added at `Δ²`, before the rescale, where they cost nothing in
+//! precision. The output is at level 0; the input is as deep as the longest chain of products.
+
+use std::collections::BTreeMap;
+
+use heron_params::{Level, ScalePower};
+use heron_plan::{Constant, Instruction, LinearMap, MapId, ValueId, VectorLayout};
+
+use crate::graph::{Graph, Node, NodeId};
+use crate::slots::{Compute, Op, Packed};
+
+/// A line without bound and error.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Draft {
+    pub(crate) op: Instruction,
+    pub(crate) level: Level,
+    pub(crate) power: ScalePower,
+    pub(crate) layout: VectorLayout,
+    pub(crate) node: String,
+}
+
+/// A program without parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Drafts {
+    pub(crate) lines: Vec<Draft>,
+    pub(crate) maps: Vec<LinearMap>,
+}
+
+impl Drafts {
+    /// How many rescales the longest chain has.
+    pub(crate) fn depth(&self) -> u32 {
+        self.lines.iter().map(|line| line.level.0).max().unwrap_or(0)
+    }
+}
+
+/// Places the levels of a packed network.
+pub(crate) fn place_levels(packed: &Packed) -> Drafts {
+    let levels = levels(&packed.graph);
+    let mut placer = Placer { lines: Vec::new(), maps: Vec::new(), drops: BTreeMap::new() };
+    let mut values: Vec<ValueId> = Vec::with_capacity(packed.graph.len());
+    for (id, node) in packed.graph.iter() {
+        let level = Level(levels[id.index()]);
+        let before = Level(level.0 + u32::from(node.op.compute.takes_a_level()));
+        let args: Vec<ValueId> =
+            node.args.iter().map(|arg| placer.at_level(values[arg.index()], before)).collect();
+        values.push(placer.node(node, &args, level, before));
+    }
+    let output = packed.graph.output();
+    let (arg, node) = (values[output.index()], packed.graph.node(output));
+    placer.push(Instruction::Output { arg }, (Level(0), ScalePower::One), node);
+    Drafts { lines: placer.lines, maps: placer.maps }
+}
+
+/// The level of every node's result: the highest at which a reader takes it, 0 for the output.
+fn levels(graph: &Graph<Op>) -> Vec<u32> {
+    let mut levels = vec![0; graph.len()];
+    for (id, node) in graph.iter().rev() {
+        let operand = levels[id.index()] + u32::from(node.op.compute.takes_a_level());
+        for arg in &node.args {
+            let level: &mut u32 = &mut levels[arg.index()];
+            *level = operand.max(*level);
+        }
+    }
+    levels
+}
+
+/// How many levels each node takes, on the longest chain: names of the nodes on it, from the input on.
+pub(crate) fn longest_chain(graph: &Graph<Op>) -> Vec<NodeId> {
+    let levels = levels(graph);
+    let on_chain = |id: NodeId, node: &Node<Op>| {
+        let operand = levels[id.index()] + u32::from(node.op.compute.takes_a_level());
+        node.args.iter().any(|arg| levels[arg.index()] == operand)
+    };
+    let takers = graph.iter().filter(|(id, node)| node.op.compute.takes_a_level() && on_chain(*id, node));
+    takers.map(|(id, _)| id).collect()
+}
+
+struct Placer {
+    lines: Vec<Draft>,
+    maps: Vec<LinearMap>,
+    drops: BTreeMap<(ValueId, Level), ValueId>,
+}
+
+impl Placer {
+    fn push(&mut self, op: Instruction, (level, power): (Level, ScalePower), node: &Node<Op>) -> ValueId {
+        let id = ValueId(self.lines.len() as u32);
+        self.lines.push(Draft { op, level, power, layout: node.op.layout, node: node.name.clone() });
+        id
+    }
+
+    /// A value at a level that is not above its own.
+    fn at_level(&mut self, value: ValueId, level: Level) -> ValueId {
+        let line = &self.lines[value.index()];
+        if line.level == level {
+            return value;
+        }
+        if let Some(&dropped) = self.drops.get(&(value, level)) {
+            return dropped;
+        }
+        let dropped = Draft { op: Instruction::DropLevel { arg: value }, level, ..line.clone() };
+        let id = ValueId(self.lines.len() as u32);
+        self.lines.push(dropped);
+        self.drops.insert((value, level), id);
+        id
+    }
+
+    /// The lines of a node, whose operands are at level `before`; the result is at `after`.
+    fn node(&mut self, node: &Node<Op>, args: &[ValueId], after: Level, before: Level) -> ValueId {
+        let one = (before, ScalePower::One);
+        let two = (before, ScalePower::Two);
+        let product = match &node.op.compute {
+            Compute::Input => return self.push(Instruction::Input, one, node),
+            Compute::Add => return self.push(Instruction::Add { lhs: args[0], rhs: args[1] }, one, node),
+            Compute::Sub => return self.push(Instruction::Sub { lhs: args[0], rhs: args[1] }, one, node),
+            Compute::Shift(shift) => {
+                return self.push(Instruction::AddConst { arg: args[0], value: shift.clone() }, one, node);
+            }
+            Compute::Linear { map, bias } => {
+                let id = MapId(self.maps.len() as u32);
+                self.maps.push(map.as_ref().clone());
+                let sum = self.push(Instruction::Linear { arg: args[0], map: id }, two, node);
+                let value = Constant::Vector { data: *bias, layout: map.output };
+                self.push(Instruction::AddConst { arg: sum, value }, two, node)
+            }
+            Compute::Scale { factor, shift } => {
+                let scaled = self.push(Instruction::MulConst { arg: args[0], value: factor.clone() }, two, node);
+                self.push(Instruction::AddConst { arg: scaled, value: shift.clone() }, two, node)
+            }
+            Compute::Mul => self.push(Instruction::Mul { lhs: args[0], rhs: args[1] }, two, node),
+            Compute::Square => self.push(Instruction::Square { arg: args[0] }, two, node),
+        };
+        self.push(Instruction::Rescale { arg: product }, (after, ScalePower::One), node)
+    }
+}

@@ -1,0 +1,175 @@
+//! Chooses parameters: the smallest ring that is secure, holds the vectors and is precise enough.
+//!
+//! Within a ring, each digit length is given the largest scale that the security table leaves room for; of those that
+//! reach the wanted precision, the one with the cheapest key switches is taken. `q_0` is as large as the largest value
+//! asks. Everything is tried in a fixed order, so that the same program gets the same parameters.
+
+use heron_params::{ChainRequest, CkksParams, Level, ParamsError, ScalePower};
+use heron_plan::{Instruction, ValueId, Weights};
+use serde::{Deserialize, Serialize};
+
+use crate::schedule::levels::Drafts;
+use crate::schedule::noise::{Prediction, precision_bits};
+use crate::schedule::values::LineValues;
+
+/// The largest scale that is tried: beyond it nothing that a network needs is gained.
+const MAX_LOG_SCALE: u32 = 40;
+/// The smallest: below it rounding alone leaves no useful precision.
+const MIN_LOG_SCALE: u32 = 18;
+/// Bits to spare between twice the largest value at its scale and the modulus, as `verify` demands.
+const HEADROOM_BITS: f64 = 2.0;
+/// The largest prime is below 2^50.
+const MAX_LOG_PRIME: u32 = 49;
+/// What a rotation with a shared decomposition costs, in rotations.
+const HOISTED_ROTATION: f64 = 0.4;
+
+/// A parameter set that was tried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Base-2 logarithm of the ring degree.
+    pub log_n: u32,
+    /// Base-2 logarithm of the scale; absent where no scale fits.
+    pub log_scale: Option<u32>,
+    /// Ciphertext primes of a key-switching digit; absent where the ring is too small for the vectors.
+    pub digit_len: Option<u32>,
+    /// `log2(QP)`; absent where no scale fits.
+    pub log_qp: Option<f64>,
+    /// Predicted precision; absent where no scale fits.
+    pub precision_bits: Option<f64>,
+    /// What became of it.
+    pub verdict: String,
+}
+
+/// A parameter set that is good enough, and the error bound of every line under it.
+#[derive(Clone, Debug)]
+pub(crate) struct Choice {
+    pub(crate) params: CkksParams,
+    pub(crate) errors: Vec<f64>,
+    pub(crate) precision_bits: f64,
+}
+
+/// A program to find parameters for.
+#[derive(Clone, Copy)]
+pub(crate) struct Search<'a> {
+    pub(crate) drafts: &'a Drafts,
+    pub(crate) values: &'a LineValues,
+    pub(crate) weights: &'a Weights,
+    /// Largest magnitude of every line, with margin.
+    pub(crate) bounds: &'a [f64],
+    pub(crate) wanted_bits: f64,
+}
+
+impl Search<'_> {
+    /// The best parameters of a ring degree, if any are good enough. Notes what was tried.
+    pub(crate) fn in_ring(&self, log_n: u32, tried: &mut Vec<Candidate>) -> Option<Choice> {
+        let mut best: Option<(f64, usize, Choice)> = None;
+        for digit_len in 1..=self.drafts.depth() + 1 {
+            let Some(params) = self.largest_scale(log_n, digit_len) else {
+                tried.push(Candidate {
+                    log_n,
+                    log_scale: None,
+                    digit_len: Some(digit_len),
+                    log_qp: None,
+                    precision_bits: None,
+                    verdict: "the security table leaves room for no scale".to_owned(),
+                });
+                continue;
+            };
+            let (choice, mut candidate) = self.predict(params);
+            if choice.precision_bits < self.wanted_bits {
+                candidate.verdict = format!("{:.1} bits are less than {}", choice.precision_bits, self.wanted_bits);
+                tried.push(candidate);
+                continue;
+            }
+            let cost = self.cost(&choice.params);
+            candidate.verdict = "costlier".to_owned();
+            tried.push(candidate);
+            if best.as_ref().is_none_or(|(least, ..)| cost < *least) {
+                best = Some((cost, tried.len() - 1, choice));
+            }
+        }
+        let (_, index, choice) = best?;
+        tried[index].verdict = "chosen".to_owned();
+        Some(choice)
+    }
+
+    fn predict(&self, params: CkksParams) -> (Choice, Candidate) {
+        let prediction =
+            Prediction { drafts: self.drafts, values: self.values, weights: self.weights, params: &params };
+        let errors = prediction.error_bounds();
+        let output = ValueId(self.drafts.lines.len() as u32 - 1);
+        let precision_bits = precision_bits(errors[output.index()], self.values.largest(output));
+        let candidate = Candidate {
+            log_n: params.log_n,
+            log_scale: Some(params.log_scale),
+            digit_len: Some(params.digit_len),
+            log_qp: Some(params.log_qp()),
+            precision_bits: Some(precision_bits),
+            verdict: String::new(),
+        };
+        (Choice { params, errors, precision_bits }, candidate)
+    }
+
+    /// The secure parameter set with the largest scale.
+    fn largest_scale(&self, log_n: u32, digit_len: u32) -> Option<CkksParams> {
+        (MIN_LOG_SCALE..=MAX_LOG_SCALE).rev().find_map(|log_scale| self.build(log_n, digit_len, log_scale).ok()?)
+    }
+
+    /// The set of a given scale, if it is secure and no line overflows.
+    fn build(&self, log_n: u32, digit_len: u32, log_scale: u32) -> Result<Option<CkksParams>, ParamsError> {
+        let log_q0 = self.log_q0(log_scale);
+        let levels = self.drafts.depth();
+        let limit = heron_params::max_log_qp(log_n).unwrap_or(0);
+        if log_q0 > MAX_LOG_PRIME || log_q0 + levels * log_scale > limit {
+            return Ok(None);
+        }
+        let params = CkksParams::build(&ChainRequest { log_n, levels, log_scale, log_q0, digit_len })?;
+        params.check_secure()?;
+        Ok(self.has_headroom(&params).then_some(params))
+    }
+
+    /// The bits of `q_0` that the largest values need.
+    fn log_q0(&self, log_scale: u32) -> u32 {
+        // Scales drift from 2^log_scale by far less than this between levels.
+        const DRIFT_BITS: f64 = 0.1;
+        let scale = f64::from(log_scale);
+        let needs = self.drafts.lines.iter().zip(self.bounds).map(|(line, bound)| {
+            let powers = if line.power == ScalePower::Two { 2.0 } else { 1.0 };
+            libm::log2(*bound) + 1.0 + HEADROOM_BITS + DRIFT_BITS + powers * scale - f64::from(line.level.0) * scale
+        });
+        needs.fold(f64::from(MIN_LOG_SCALE), f64::max).ceil() as u32
+    }
+
+    /// Whether twice every value at its scale stays below its modulus with bits to spare.
+    fn has_headroom(&self, params: &CkksParams) -> bool {
+        self.drafts.lines.iter().zip(self.bounds).all(|(line, bound)| {
+            let needs = libm::log2(*bound) + 1.0 + libm::log2(params.scale_of(line.level, line.power)) + HEADROOM_BITS;
+            needs < params.log_q(line.level)
+        })
+    }
+
+    /// The cost of all key switches, in transforms of one limb: each digit is raised to all limbs, and two results come
+    /// down from them.
+    fn cost(&self, params: &CkksParams) -> f64 {
+        let one = |level: Level| {
+            let limbs = (level.limbs() + params.p.len()) as f64;
+            (params.digits(level).len() as f64 + 2.0) * limbs
+        };
+        let key_switches = |op: &Instruction| match op {
+            Instruction::Linear { map, .. } => {
+                let counts = self.drafts.maps[map.index()].counts();
+                counts.full_rotations as f64 + HOISTED_ROTATION * counts.hoisted_rotations as f64
+            }
+            Instruction::Rotate { .. } | Instruction::Square { .. } | Instruction::Mul { .. } => 1.0,
+            Instruction::Input
+            | Instruction::Add { .. }
+            | Instruction::Sub { .. }
+            | Instruction::AddConst { .. }
+            | Instruction::MulConst { .. }
+            | Instruction::Rescale { .. }
+            | Instruction::DropLevel { .. }
+            | Instruction::Output { .. } => 0.0,
+        };
+        self.drafts.lines.iter().map(|line| key_switches(&line.op) * one(line.level)).sum()
+    }
+}

@@ -1,0 +1,88 @@
+//! What every line of a program is worth on the calibration samples, element by element.
+//!
+//! Bounds and noise are decided from these. They are computed without slots: that the slots hold them is what the semantic
+//! gate checks, and slots without an element are zero throughout.
+
+use heron_plan::{Constant, Geometry, Instruction, ValueId, Weights};
+
+use crate::calibrate::Samples;
+use crate::schedule::levels::Drafts;
+
+/// The elements of every line on every sample. Lines that change no value share their operand's.
+#[derive(Clone, Debug)]
+pub(crate) struct LineValues {
+    tables: Vec<Vec<Vec<f64>>>,
+    of_line: Vec<usize>,
+}
+
+impl LineValues {
+    /// One vector a sample.
+    pub(crate) fn of(&self, line: ValueId) -> &[Vec<f64>] {
+        &self.tables[self.of_line[line.index()]]
+    }
+
+    /// The largest magnitude of a line.
+    pub(crate) fn largest(&self, line: ValueId) -> f64 {
+        self.of(line).iter().flatten().fold(0.0, |largest, value| value.abs().max(largest))
+    }
+}
+
+/// Evaluates a program on samples.
+pub(crate) fn line_values(drafts: &Drafts, weights: &Weights, samples: &Samples) -> LineValues {
+    let mut values = LineValues { tables: Vec::new(), of_line: Vec::new() };
+    for line in &drafts.lines {
+        let zip = |lhs: ValueId, rhs: ValueId, combine: fn(f64, f64) -> f64| {
+            let combined = |(l, r): (&Vec<f64>, &Vec<f64>)| l.iter().zip(r).map(|(&l, &r)| combine(l, r)).collect();
+            values.of(lhs).iter().zip(values.of(rhs)).map(combined).collect::<Vec<Vec<f64>>>()
+        };
+        let with = |arg: ValueId, constant: &Constant, combine: fn(f64, f64) -> f64| {
+            let factor = |element: usize| constant_element(constant, weights, element);
+            let combined =
+                |x: &Vec<f64>| x.iter().enumerate().map(|(e, &x)| combine(x, factor(e))).collect::<Vec<f64>>();
+            values.of(arg).iter().map(combined).collect::<Vec<_>>()
+        };
+        let table = match &line.op {
+            Instruction::Input => samples.iter().map(<[f64]>::to_vec).collect(),
+            Instruction::Linear { arg, map } => {
+                let Geometry::Dense { weights: matrix, cols, .. } = drafts.maps[map.index()].geometry;
+                let matrix = tensor(weights, matrix);
+                values.of(*arg).iter().map(|x| product(matrix, cols as usize, x)).collect()
+            }
+            Instruction::Add { lhs, rhs } => zip(*lhs, *rhs, |l, r| l + r),
+            Instruction::Sub { lhs, rhs } => zip(*lhs, *rhs, |l, r| l - r),
+            Instruction::Mul { lhs, rhs } => zip(*lhs, *rhs, |l, r| l * r),
+            Instruction::Square { arg } => zip(*arg, *arg, |l, r| l * r),
+            Instruction::AddConst { arg, value } => with(*arg, value, |x, c| x + c),
+            Instruction::MulConst { arg, value } => with(*arg, value, |x, c| x * c),
+            Instruction::Rotate { arg, .. }
+            | Instruction::Rescale { arg }
+            | Instruction::DropLevel { arg }
+            | Instruction::Output { arg } => {
+                values.of_line.push(values.of_line[arg.index()]);
+                continue;
+            }
+        };
+        values.of_line.push(values.tables.len());
+        values.tables.push(table);
+    }
+    values
+}
+
+/// `matrix · x` for a row-major matrix.
+pub(crate) fn product(matrix: &[f64], cols: usize, x: &[f64]) -> Vec<f64> {
+    let row = |row: &[f64]| row.iter().zip(x).map(|(w, x)| w * x).sum();
+    matrix.chunks_exact(cols).map(row).collect()
+}
+
+/// One element of a constant.
+pub(crate) fn constant_element(constant: &Constant, weights: &Weights, element: usize) -> f64 {
+    match constant {
+        Constant::Scalar(value) => *value,
+        Constant::Vector { data, .. } => tensor(weights, *data)[element],
+    }
+}
+
+/// A constant of the packer.
+pub(crate) fn tensor(weights: &Weights, id: heron_plan::ConstId) -> &[f64] {
+    weights.get(id).expect("the packer pushed every constant it names")
+}
