@@ -10,6 +10,7 @@ use tract_onnx::pb::{
 };
 
 /// A model under construction. A node's result has the node's name; the last node's result is the output.
+#[derive(Clone)]
 pub(super) struct Model {
     opset: i64,
     pub(super) graph: GraphProto,

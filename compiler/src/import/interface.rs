@@ -1,5 +1,7 @@
 //! The model's input and output: one of each, with a batch axis of one.
 
+use std::collections::BTreeSet;
+
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{GraphProto, TypeProto, ValueInfoProto, type_proto};
@@ -11,8 +13,16 @@ use crate::nn::Op;
 
 /// Appends the input's node; its name. Weights listed as inputs (up to IR version 3 all of them) are no inputs.
 pub(super) fn input(graph: &GraphProto, state: &mut State) -> Option<String> {
-    let is_weight = |name: &str| graph.initializer.iter().any(|initializer| initializer.name == name);
-    let inputs: Vec<&ValueInfoProto> = graph.input.iter().filter(|input| !is_weight(&input.name)).collect();
+    let weights: BTreeSet<&str> = graph
+        .initializer
+        .iter()
+        .map(|initializer| initializer.name.as_str())
+        .collect();
+    let inputs: Vec<&ValueInfoProto> = graph
+        .input
+        .iter()
+        .filter(|input| !weights.contains(input.name.as_str()))
+        .collect();
     let [input] = *inputs else {
         let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
         for input in &inputs {

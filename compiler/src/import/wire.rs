@@ -5,25 +5,53 @@
 
 use super::limits;
 
-/// What a message holds, by field number, as far as it can be repeated without bound.
+/// The messages that can hold others without bound.
 #[derive(Clone, Copy)]
 enum Kind {
     Model,
     Graph,
     Node,
     Attribute,
+    Function,
+    Training,
+    Sparse,
+    ValueInfo,
+    Type,
+    TensorType,
+    /// A tensor, a shape, or another message that holds strings at most.
     Leaf,
 }
 
 impl Kind {
-    /// What the length-delimited field `number` is.
+    /// What the length-delimited field `number` is, if it is a message that must be looked into.
     fn field(self, number: u64) -> Option<Self> {
         match (self, number) {
-            (Self::Model, 7) | (Self::Attribute, 6 | 11) => Some(Self::Graph),
-            (Self::Graph, 1) => Some(Self::Node),
+            (Self::Model, 7) | (Self::Attribute, 6 | 11) | (Self::Training, 1 | 2) => Some(Self::Graph),
+            (Self::Model, 20) => Some(Self::Training),
+            (Self::Model, 25) => Some(Self::Function),
+            (Self::Graph, 1) | (Self::Function, 7) => Some(Self::Node),
             (Self::Node, 5) => Some(Self::Attribute),
-            (Self::Graph, 5 | 11 | 12 | 13 | 14 | 15) | (Self::Attribute, 5 | 10 | 15 | 22 | 23) => Some(Self::Leaf),
-            (Self::Model | Self::Graph | Self::Node | Self::Attribute | Self::Leaf, _) => None,
+            (Self::Graph, 11..=13) => Some(Self::ValueInfo),
+            (Self::ValueInfo, 2) | (Self::Attribute, 15) => Some(Self::Type),
+            (Self::Type, 1) => Some(Self::TensorType),
+            (Self::Graph, 15) | (Self::Attribute, 22 | 23) => Some(Self::Sparse),
+            (Self::Graph, 5 | 14) | (Self::Attribute, 5 | 10) | (Self::Sparse, 1 | 2) | (Self::TensorType, 2) => {
+                Some(Self::Leaf)
+            }
+            (
+                Self::Model
+                | Self::Graph
+                | Self::Node
+                | Self::Attribute
+                | Self::Function
+                | Self::Training
+                | Self::Sparse
+                | Self::ValueInfo
+                | Self::Type
+                | Self::TensorType
+                | Self::Leaf,
+                _,
+            ) => None,
         }
     }
 }
