@@ -30,7 +30,13 @@ struct Setting {
 
 impl Setting {
     fn wants(&self, op: &str) -> bool {
-        let Self { log_n, bits, kernels, filters, .. } = self;
+        let Self {
+            log_n,
+            bits,
+            kernels,
+            filters,
+            ..
+        } = self;
         let label = format!("op={op} log_n={log_n} bits={bits} kernels={}", kernels.name());
         filters.iter().all(|filter| label.contains(filter.as_str()))
     }
@@ -50,7 +56,13 @@ impl Setting {
         }
         times.sort_by(f64::total_cmp);
         let quantile = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
-        let Self { log_n, bits, kernels, cpu, .. } = self;
+        let Self {
+            log_n,
+            bits,
+            kernels,
+            cpu,
+            ..
+        } = self;
         println!(
             "{{\"op\":\"{op}\",\"log_n\":{log_n},\"prime_bits\":{bits},\"kernels\":\"{}\",\"threads\":1,\"median_us\":{:.2},\
              \"min_us\":{:.2},\"p10_us\":{:.2},\"p90_us\":{:.2},\"runs\":{},\"cpu\":\"{cpu}\"}}",
@@ -65,7 +77,10 @@ impl Setting {
 
     fn run(&self) {
         let n_primes = SOURCES + 1;
-        let candidates = heron_params::ntt_primes_near(self.log_n, 2f64.powi(self.bits as i32) - 2f64.powi(self.bits as i32 - 4));
+        let candidates = heron_params::ntt_primes_near(
+            self.log_n,
+            2f64.powi(self.bits as i32) - 2f64.powi(self.bits as i32 - 4),
+        );
         let primes: Vec<NttPrime> = candidates
             .take(n_primes)
             .map(|q| NttPrime::new(self.kernels, self.log_n, q).expect("a prime of this ring"))
@@ -79,7 +94,9 @@ impl Setting {
         let mut limb = limbs(prime, 1);
         let (limb, mut out) = (&mut limb[..prime.degree()], Words::zeroed(prime.degree()));
         self.measure("forward", || prime.forward_into(black_box(limb), &mut out));
-        self.measure("inverse", || prime.inverse_into(black_box(limb), prime.scalar(1), 0, &mut out));
+        self.measure("inverse", || {
+            prime.inverse_into(black_box(limb), prime.scalar(1), 0, &mut out);
+        });
         let automorphism = Automorphism::new(self.log_n, 5);
         self.measure("automorphism", || automorphism.apply(black_box(limb), &mut out));
     }
@@ -90,8 +107,12 @@ impl Setting {
         let (a, b) = (&mut a[..n], &b[..n]);
         self.measure("add", || prime.add_assign(black_box(a), b));
         self.measure("mul", || prime.mul_assign(black_box(a), b));
-        self.measure("mul_scalar", || prime.mul_scalar_assign(black_box(a), prime.scalar(12345)));
-        self.measure("sub_mul_scalar", || prime.sub_mul_scalar_assign(black_box(a), b, prime.scalar(12345)));
+        self.measure("mul_scalar", || {
+            prime.mul_scalar_assign(black_box(a), prime.scalar(12345));
+        });
+        self.measure("sub_mul_scalar", || {
+            prime.sub_mul_scalar_assign(black_box(a), b, prime.scalar(12345));
+        });
     }
 
     fn key_switching(&self, primes: &[NttPrime]) {
@@ -101,17 +122,27 @@ impl Setting {
         let prepared = limbs(target, SOURCES);
         let prepared: Vec<&[u64]> = prepared.chunks(limb_stride(n)).map(|limb| &limb[..n]).collect();
         let (mut out0, mut out1) = (Words::zeroed(n), Words::zeroed(n));
-        self.measure("convert", || conversion.convert(0, target, black_box(&prepared), &mut out0));
-        self.measure("convert_forward", || conversion.convert_forward(0, target, black_box(&prepared), &mut out0));
+        self.measure("convert", || {
+            conversion.convert(0, target, black_box(&prepared), &mut out0);
+        });
+        self.measure("convert_forward", || {
+            conversion.convert_forward(0, target, black_box(&prepared), &mut out0);
+        });
 
         let (digits, key) = (limbs(target, DIGITS), limbs(target, 2 * DIGITS * ROTATIONS));
         let digits: Vec<&[u64]> = digits.chunks(limb_stride(n)).map(|limb| &limb[..n]).collect();
         let key: Vec<&[u64]> = key.chunks(limb_stride(n)).map(|limb| &limb[..n]).collect();
         let (key0, key1) = key.split_at(DIGITS * ROTATIONS);
         self.measure("inner_product", || {
-            target.inner_product(black_box(&digits), [&key0[..DIGITS], &key1[..DIGITS]], [&mut out0, &mut out1]);
+            target.inner_product(
+                black_box(&digits),
+                [&key0[..DIGITS], &key1[..DIGITS]],
+                [&mut out0, &mut out1],
+            );
         });
-        let automorphisms: Vec<Automorphism> = (1..=ROTATIONS as u32).map(|k| Automorphism::new(self.log_n, 5u64.pow(k))).collect();
+        let automorphisms: Vec<Automorphism> = (1..=ROTATIONS as u32)
+            .map(|k| Automorphism::new(self.log_n, 5u64.pow(k)))
+            .collect();
         let terms: Vec<HoistedTerm<'_>> = (0..ROTATIONS)
             .map(|t| HoistedTerm {
                 automorphism: &automorphisms[t],
@@ -119,7 +150,9 @@ impl Setting {
                 plaintext: digits[t % DIGITS],
             })
             .collect();
-        self.measure("hoisted_sum", || target.hoisted_sum(black_box(&digits), &terms, [&mut out0, &mut out1]));
+        self.measure("hoisted_sum", || {
+            target.hoisted_sum(black_box(&digits), &terms, [&mut out0, &mut out1]);
+        });
     }
 }
 
@@ -135,7 +168,9 @@ fn limbs(prime: &NttPrime, count: usize) -> Words {
 /// The processor's name as Linux tells it.
 fn cpu() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let name = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     name.map_or("unknown", |(_, name)| name).replace(['"', '\\'], "")
 }
 
@@ -146,7 +181,14 @@ fn main() {
         for bits in [46, 48, 50] {
             for name in ["ifma", "avx2", "portable"] {
                 if let Ok(kernels) = Kernels::named(name) {
-                    Setting { log_n, bits, kernels, filters: filters.clone(), cpu: cpu() }.run();
+                    Setting {
+                        log_n,
+                        bits,
+                        kernels,
+                        filters: filters.clone(),
+                        cpu: cpu(),
+                    }
+                    .run();
                 }
             }
         }

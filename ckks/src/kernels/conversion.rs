@@ -147,7 +147,11 @@ impl BaseConversion {
         with_scratch(shape.middle_words(), |middle| {
             // Until the second pass overwrites it, `out` serves as the place of one converted tile.
             let converted = &mut out[..shape.tile_words()];
-            for (tile, middle) in middle.chunks_exact_mut(shape.middle_stride()).take(shape.tiles()).enumerate() {
+            for (tile, middle) in middle
+                .chunks_exact_mut(shape.middle_stride())
+                .take(shape.tiles())
+                .enumerate()
+            {
                 let mut sources: [&[u64]; MAX_TERMS] = [&[]; MAX_TERMS];
                 for (source, limb) in sources.iter_mut().zip(prepared) {
                     *source = &limb[tile * shape.tile_words()..][..shape.tile_words()];

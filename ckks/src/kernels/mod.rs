@@ -42,6 +42,12 @@ pub use prime::{HoistedTerm, MAX_PRIME_BITS, MAX_TERMS, NttPrime, PrimeError};
 use conversion::TargetConstants;
 use prime::{RootPowers, Twiddles};
 
+/// Limbs of one modulus, or of one each.
+type Limbs<'a> = &'a [&'a [u64]];
+/// A limb of each component of a ciphertext.
+type Pair<'a> = [&'a [u64]; 2];
+type PairMut<'a> = [&'a mut [u64]; 2];
+
 /// What one kernel set provides. Slices have the lengths that the methods of [`NttPrime`] checked: whole limbs of `N`
 /// words, their tiles and rows, or `middle_words` for the buffer between two passes. Values are canonical unless said otherwise.
 struct Table {
@@ -64,16 +70,16 @@ struct Table {
     mul_scalar_assign: fn(&NttPrime, &mut [u64], Scalar),
     mul_scalar_add_assign: fn(&NttPrime, &mut [u64], &[u64], Scalar),
     sub_mul_scalar_assign: fn(&NttPrime, &mut [u64], &[u64], Scalar),
-    tensor: fn(&NttPrime, [&[u64]; 2], [&[u64]; 2], [&mut [u64]; 3]),
-    inner_product: fn(&NttPrime, &[&[u64]], [&[&[u64]]; 2], [&mut [u64]; 2]),
-    hoisted_sum: fn(&NttPrime, &[&[u64]], &[HoistedTerm<'_>], [&mut [u64]; 2]),
+    tensor: fn(&NttPrime, Pair<'_>, Pair<'_>, [&mut [u64]; 3]),
+    inner_product: fn(&NttPrime, Limbs<'_>, [Limbs<'_>; 2], PairMut<'_>),
+    hoisted_sum: fn(&NttPrime, Limbs<'_>, &[HoistedTerm<'_>], PairMut<'_>),
     /// Centred residues modulo the second prime, reduced modulo the first.
     reduce_centred: fn(&NttPrime, u64, &[u64], &mut [u64]),
     reduce_signed: fn(&NttPrime, &[i64], &mut [u64]),
     /// Sums `source * constant` over the sources of a base conversion.
-    convert: fn(&NttPrime, &[&[u64]], &TargetConstants, &mut [u64]),
+    convert: fn(&NttPrime, Limbs<'_>, &TargetConstants, &mut [u64]),
     /// The multiples of the source modulus that a base conversion subtracts: see [`BaseConversion`].
-    overflow: fn(&[&[u64]], &[f64], f64, &mut [u64]),
+    overflow: fn(Limbs<'_>, &[f64], f64, &mut [u64]),
 }
 
 /// A kernel set that this machine can run. A copyable handle; primes keep the one they were built for.

@@ -70,7 +70,7 @@ pub(super) enum Twiddles {
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Twiddles),
     #[cfg(target_arch = "x86_64")]
-    Ifma(ifma::Twiddles),
+    Ifma(Box<ifma::Twiddles>),
 }
 
 /// One term of [`NttPrime::hoisted_sum`].
@@ -325,13 +325,13 @@ impl NttPrime {
     /// a linear transform whose baby steps share one decomposition.
     ///
     /// # Panics
-    /// Also when there are more than [`MAX_TERMS`] digits or terms, or a term does not fit the digits or the ring.
+    /// Also when there are more than [`MAX_TERMS`] digits or 2^14 terms, or a term does not fit the digits or the ring.
     ///
     /// # Source
     /// J.-P. Bossuat et al., *Efficient bootstrapping for approximate homomorphic encryption with non-sparse keys*
     /// (ePrint 2020/1203), section 4.
     pub fn hoisted_sum(&self, digits: &[&[u64]], terms: &[HoistedTerm<'_>], out: [&mut [u64]; 2]) {
-        assert!(terms.len() <= MAX_TERMS, "at most {MAX_TERMS} terms");
+        assert!(terms.len() <= MAX_HOISTED_TERMS, "at most {MAX_HOISTED_TERMS} terms");
         for term in terms {
             self.check_key(digits, term.key);
             self.check(&[term.plaintext]);
@@ -372,6 +372,9 @@ impl NttPrime {
 /// The most products that one lazy sum takes: 16 products of 50-bit residues keep the upper halves of the 52-bit
 /// accumulators below 2^52.
 pub const MAX_TERMS: usize = 16;
+
+/// The most terms of a hoisted sum: the portable sums of so many products stay below 2^114.
+const MAX_HOISTED_TERMS: usize = 1 << 14;
 
 /// A primitive root of unity of order `2^(log_n + 1)` modulo the prime `q`.
 fn primitive_root(log_n: u32, q: u64) -> u64 {

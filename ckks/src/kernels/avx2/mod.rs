@@ -1,6 +1,9 @@
 //! The kernels for AVX2 with fused multiply-add (Intel Haswell, AMD Zen, and later): residues as f64, products exact as the
 //! unevaluated sum of two.
-#![expect(unsafe_code, reason = "vector instructions; every kernel is tested against the portable one")]
+#![expect(
+    unsafe_code,
+    reason = "vector instructions; every kernel is tested against the portable one"
+)]
 
 mod ntt;
 mod pointwise;

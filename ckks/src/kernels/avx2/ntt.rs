@@ -34,7 +34,11 @@ pub(in super::super) struct Twiddles {
 
 /// `value` as a factor of magnitude at most `q / 2`.
 pub(super) fn centred_factor(value: u64, q: u64) -> Factor {
-    let centred = if value > q / 2 { -((q - value) as f64) } else { value as f64 };
+    let centred = if value > q / 2 {
+        -((q - value) as f64)
+    } else {
+        value as f64
+    };
     [centred, centred / q as f64]
 }
 
@@ -54,13 +58,23 @@ impl Table {
         let factor = |index| centred_factor(roots.twiddle(direction, index), roots.q);
         let lanes = |index: &dyn Fn(usize) -> usize| {
             let factors: [Factor; 4] = std::array::from_fn(|lane| factor(index(lane)));
-            [factors.map(|factor| factor[0].to_bits()), factors.map(|factor| factor[1].to_bits())]
+            [
+                factors.map(|factor| factor[0].to_bits()),
+                factors.map(|factor| factor[1].to_bits()),
+            ]
         };
         let block = |first: usize| {
             let (outer, inner) = (quarter + first, 2 * (quarter + first));
-            [lanes(&|lane| outer + lane), lanes(&|lane| inner + 2 * lane), lanes(&|lane| inner + 2 * lane + 1)]
+            [
+                lanes(&|lane| outer + lane),
+                lanes(&|lane| inner + 2 * lane),
+                lanes(&|lane| inner + 2 * lane + 1),
+            ]
         };
-        Self { layers: (0..quarter).map(factor).collect(), blocks: (0..quarter).step_by(4).map(block).collect() }
+        Self {
+            layers: (0..quarter).map(factor).collect(),
+            blocks: (0..quarter).step_by(4).map(block).collect(),
+        }
     }
 }
 
@@ -74,13 +88,20 @@ fn tables(prime: &NttPrime) -> Option<&Twiddles> {
 
 #[inline(always)]
 fn splat(simd: Avx2, [value, quotient]: Factor) -> Multiplier {
-    Multiplier { value: simd.splat(value), quotient: simd.splat(quotient) }
+    Multiplier {
+        value: simd.splat(value),
+        quotient: simd.splat(quotient),
+    }
 }
 
 /// The three factors of two layers on the block whose own factor is `layers[outer]`.
 #[inline(always)]
 fn node(simd: Avx2, layers: &[Factor], outer: usize) -> [Multiplier; 3] {
-    [splat(simd, layers[outer]), splat(simd, layers[2 * outer]), splat(simd, layers[2 * outer + 1])]
+    [
+        splat(simd, layers[outer]),
+        splat(simd, layers[2 * outer]),
+        splat(simd, layers[2 * outer + 1]),
+    ]
 }
 
 /// The factors of four transposed blocks.
@@ -91,7 +112,10 @@ fn block_node(simd: Avx2, [outer, inner0, inner1]: &BlockFactors) -> [Multiplier
 
 #[inline(always)]
 fn lanes(simd: Avx2, [value, quotient]: &[Quad; 2]) -> Multiplier {
-    Multiplier { value: simd.load(value), quotient: simd.load(quotient) }
+    Multiplier {
+        value: simd.load(value),
+        quotient: simd.load(quotient),
+    }
 }
 
 /// Two layers of butterflies on four vectors: a type, since a function passed as a value is not inlined, and what is not
@@ -123,7 +147,12 @@ impl Butterflies for Inverse {
         let (a0, a1) = (simd.add(v[0], v[1]), simd.mul(simd.sub(v[0], v[1]), w[1], c));
         let (b0, b1) = (simd.add(v[2], v[3]), simd.mul(simd.sub(v[2], v[3]), w[2], c));
         let (x0, x1) = (simd.reduce(simd.add(a0, b0), c), simd.reduce(simd.add(a1, b1), c));
-        [x0, x1, simd.mul(simd.sub(a0, b0), w[0], c), simd.mul(simd.sub(a1, b1), w[0], c)]
+        [
+            x0,
+            x1,
+            simd.mul(simd.sub(a0, b0), w[0], c),
+            simd.mul(simd.sub(a1, b1), w[0], c),
+        ]
     }
 }
 
@@ -155,12 +184,7 @@ fn two_layers<B: Butterflies>(
 
 /// The last two layers, on blocks of four values: four blocks at a time, transposed.
 #[inline(always)]
-fn last_layers<B: Butterflies>(
-    simd: Avx2,
-    c: &Constants,
-    blocks: &[BlockFactors],
-    quads: &mut [Quad],
-) {
+fn last_layers<B: Butterflies>(simd: Avx2, c: &Constants, blocks: &[BlockFactors], quads: &mut [Quad]) {
     for (four, factors) in quads.as_chunks_mut::<4>().0.iter_mut().zip(blocks) {
         let [x0, x1, x2, x3] = four;
         let v = simd.transpose([simd.load(x0), simd.load(x1), simd.load(x2), simd.load(x3)]);

@@ -80,7 +80,9 @@ pub(super) fn mul_scalar_assign(simd: Avx2, prime: &NttPrime, a: &mut [u64], fac
 #[inline(always)]
 pub(super) fn mul_scalar_add_assign(simd: Avx2, prime: &NttPrime, sum: &mut [u64], a: &[u64], factor: Scalar) {
     let factor = simd.multiplier(factor.value, prime.q());
-    update(simd, prime, sum, a, |sum, a, c| simd.reduce(simd.add(sum, simd.mul(a, factor, c)), c));
+    update(simd, prime, sum, a, |sum, a, c| {
+        simd.reduce(simd.add(sum, simd.mul(a, factor, c)), c)
+    });
 }
 
 #[inline(always)]
@@ -110,7 +112,11 @@ const LAZY_PRODUCTS: usize = 6;
 /// `sum + a b`, where `index` products have been added.
 #[inline(always)]
 fn add_product(simd: Avx2, sum: V, index: usize, a: V, b: V, c: &Constants) -> V {
-    let sum = if index % LAZY_PRODUCTS == LAZY_PRODUCTS - 1 { simd.reduce(sum, c) } else { sum };
+    let sum = if index % LAZY_PRODUCTS == LAZY_PRODUCTS - 1 {
+        simd.reduce(sum, c)
+    } else {
+        sum
+    };
     simd.add(sum, simd.mul_pair(a, b, c))
 }
 
@@ -152,7 +158,9 @@ pub(super) fn hoisted_sum(
 ) {
     let c = simd.constants(prime.q());
     let [out0, out1] = out;
-    let blocks = quads_mut(out0).chunks_mut(HOISTED_BLOCK).zip(quads_mut(out1).chunks_mut(HOISTED_BLOCK));
+    let blocks = quads_mut(out0)
+        .chunks_mut(HOISTED_BLOCK)
+        .zip(quads_mut(out1).chunks_mut(HOISTED_BLOCK));
     for (block, (out0, out1)) in blocks.enumerate() {
         let first = block * HOISTED_BLOCK;
         let mut sums = [[simd.splat(0.0); 2]; HOISTED_BLOCK];
@@ -179,7 +187,12 @@ fn hoisted_products(simd: Avx2, digits: &[&[u64]], term: &HoistedTerm<'_>, v: us
     let (mut sum0, mut sum1) = (simd.splat(0.0), simd.splat(0.0));
     for (d, digit) in digits.iter().enumerate() {
         let group = &digit[LANES * source..][..LANES];
-        let [l0, l1, l2, l3] = [lanes[0] as usize, lanes[1] as usize, lanes[2] as usize, lanes[3] as usize];
+        let [l0, l1, l2, l3] = [
+            lanes[0] as usize,
+            lanes[1] as usize,
+            lanes[2] as usize,
+            lanes[3] as usize,
+        ];
         let digit = read(simd, &[group[l0], group[l1], group[l2], group[l3]]);
         sum0 = add_product(simd, sum0, d, digit, read(simd, &quads(term.key[0][d])[v]), c);
         sum1 = add_product(simd, sum1, d, digit, read(simd, &quads(term.key[1][d])[v]), c);
@@ -210,20 +223,35 @@ const CONVERTED: usize = 4;
 #[inline(always)]
 pub(super) fn convert(simd: Avx2, prime: &NttPrime, prepared: &[&[u64]], target: &TargetConstants, out: &mut [u64]) {
     let c = simd.constants(prime.q());
-    let (blocks, _) = quads_mut(out).as_chunks_mut::<CONVERTED>();
-    // Rings have at least 16 coefficients, hence whole blocks.
+    let (blocks, rest) = quads_mut(out).as_chunks_mut::<CONVERTED>();
     for (block, out) in blocks.iter_mut().enumerate() {
-        let mut sums = [simd.splat(target.start as f64); CONVERTED];
-        for (i, (source, &factor)) in prepared.iter().zip(&target.factors).enumerate() {
-            let (factor, source) = (simd.splat(factor as f64), &quads(source)[CONVERTED * block..][..CONVERTED]);
-            for (sum, value) in sums.iter_mut().zip(source) {
-                // One more than the products: the start counts too.
-                *sum = add_product(simd, *sum, i + 1, read(simd, value), factor, &c);
-            }
+        convert_block(simd, &c, prepared, target, CONVERTED * block, out);
+    }
+    let done = CONVERTED * blocks.len();
+    for (v, out) in rest.iter_mut().enumerate() {
+        convert_block(simd, &c, prepared, target, done + v, std::array::from_mut(out));
+    }
+}
+
+#[inline(always)]
+fn convert_block<const B: usize>(
+    simd: Avx2,
+    c: &Constants,
+    prepared: &[&[u64]],
+    target: &TargetConstants,
+    first: usize,
+    out: &mut [Quad; B],
+) {
+    let mut sums = [simd.splat(target.start as f64); B];
+    for (i, (source, &factor)) in prepared.iter().zip(&target.factors).enumerate() {
+        let (factor, source) = (simd.splat(factor as f64), &quads(source)[first..][..B]);
+        for (sum, value) in sums.iter_mut().zip(source) {
+            // One more than the products: the start counts too.
+            *sum = add_product(simd, *sum, i + 1, read(simd, value), factor, c);
         }
-        for (out, sum) in out.iter_mut().zip(&sums) {
-            simd.store(out, simd.canonical(simd.reduce(*sum, &c), &c));
-        }
+    }
+    for (out, sum) in out.iter_mut().zip(&sums) {
+        simd.store(out, simd.canonical(simd.reduce(*sum, c), c));
     }
 }
 
@@ -233,7 +261,10 @@ pub(super) fn overflow(simd: Avx2, prepared: &[&[u64]], quotients: &[f64], start
         let mut sum = simd.splat(start);
         for (source, &quotient) in prepared.iter().zip(quotients) {
             // Rounded after each operation, like the other kernel sets.
-            sum = simd.add(sum, simd.mul_rounded(read(simd, &quads(source)[v]), simd.splat(quotient)));
+            sum = simd.add(
+                sum,
+                simd.mul_rounded(read(simd, &quads(source)[v]), simd.splat(quotient)),
+            );
         }
         simd.store(out, simd.to_integers(simd.floor(sum)));
     }

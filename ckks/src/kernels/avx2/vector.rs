@@ -97,14 +97,21 @@ impl Avx2 {
 
     #[inline(always)]
     pub(super) fn constants(self, q: u64) -> Constants {
-        Constants { q: self.splat(q as f64), inverse: self.splat(1.0 / q as f64), zero: self.splat(0.0) }
+        Constants {
+            q: self.splat(q as f64),
+            inverse: self.splat(1.0 / q as f64),
+            zero: self.splat(0.0),
+        }
     }
 
     /// A residue as a multiplier, centred.
     #[inline(always)]
     pub(super) fn multiplier(self, value: u64, q: u64) -> Multiplier {
         let [value, quotient] = super::ntt::centred_factor(value, q);
-        Multiplier { value: self.splat(value), quotient: self.splat(quotient) }
+        Multiplier {
+            value: self.splat(value),
+            quotient: self.splat(quotient),
+        }
     }
 
     /// `x * w mod q` within `q` of zero, for `|x| <= 2^52`.
@@ -153,6 +160,11 @@ impl Avx2 {
     pub(super) fn transpose(self, v: [V; 4]) -> [V; 4] {
         let (a, b) = (self.interleave_even(v[0], v[1]), self.interleave_odd(v[0], v[1]));
         let (c, d) = (self.interleave_even(v[2], v[3]), self.interleave_odd(v[2], v[3]));
-        [self.low_halves(a, c), self.low_halves(b, d), self.high_halves(a, c), self.high_halves(b, d)]
+        [
+            self.low_halves(a, c),
+            self.low_halves(b, d),
+            self.high_halves(a, c),
+            self.high_halves(b, d),
+        ]
     }
 }

@@ -1,5 +1,8 @@
 //! The kernels for AVX-512 with the 52-bit integer multiplier (Intel Ice Lake, AMD Zen 4, and later).
-#![expect(unsafe_code, reason = "vector instructions; every kernel is tested against the portable one")]
+#![expect(
+    unsafe_code,
+    reason = "vector instructions; every kernel is tested against the portable one"
+)]
 
 mod butterfly;
 mod ntt;
@@ -18,7 +21,9 @@ use vector::Ifma;
 
 /// Whether this machine runs the kernels.
 pub(super) fn available() -> bool {
-    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512ifma")
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512ifma")
 }
 
 vector_table!("ifma", "avx512f,avx512dq,avx512ifma", Ifma);

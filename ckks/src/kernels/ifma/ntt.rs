@@ -1,10 +1,10 @@
 //! The negacyclic transform: passes of radix up to 16 over the columns of a tile, then one sweep over each row.
 
+use super::super::dispatch::MIN_VECTOR_LOG_N;
 use super::super::modular::Scalar;
 use super::super::order::{LANES, MAX_COLUMNS};
 use super::super::portable;
 use super::super::prime::{self, NttPrime, RootPowers};
-use super::super::dispatch::MIN_VECTOR_LOG_N;
 use super::butterfly::{Broadcast, PerLane, forward, forward_two, inverse, inverse_two, stage};
 use super::tables::{self, Factor, Table};
 use super::vector::{Constants, Ifma, Line, Multiplier, V};
@@ -24,7 +24,7 @@ pub(super) fn twiddles(roots: &RootPowers<'_>) -> prime::Twiddles {
     if roots.log_n < MIN_VECTOR_LOG_N {
         return (portable::TABLE.twiddles)(roots);
     }
-    prime::Twiddles::Ifma(tables::Twiddles::new(roots))
+    prime::Twiddles::Ifma(Box::new(tables::Twiddles::new(roots)))
 }
 
 /// The bound of the values between the passes of the forward transform, in multiples of the prime.
@@ -176,7 +176,10 @@ fn row_forward<const LIMIT: u32>(
         for v in v.as_flattened_mut() {
             *v = simd.mul_lazy(*v, scale, c);
         }
-        let nodes = [Broadcast(&factors.lower[quarter]), Broadcast(&factors.lower[quarter + 1])];
+        let nodes = [
+            Broadcast(&factors.lower[quarter]),
+            Broadcast(&factors.lower[quarter + 1]),
+        ];
         let bound = forward_two::<LIMIT>(simd, &mut v, nodes, c, 2);
         v = transpose_two(simd, v);
         let nodes = [PerLane(&table.lanes[quarter]), PerLane(&table.lanes[quarter + 1])];
@@ -192,7 +195,10 @@ fn row_forward<const LIMIT: u32>(
 /// Two consecutive quarters of a row.
 #[inline(always)]
 fn gather_two(simd: Ifma, row: &[Line], quarter: usize) -> [[V; 8]; 2] {
-    [simd.gather(row, quarter * QUARTER, 1), simd.gather(row, (quarter + 1) * QUARTER, 1)]
+    [
+        simd.gather(row, quarter * QUARTER, 1),
+        simd.gather(row, (quarter + 1) * QUARTER, 1),
+    ]
 }
 
 #[inline(always)]
@@ -239,7 +245,10 @@ fn row_inverse<const LIMIT: u32>(
         for v in v.as_flattened_mut() {
             *v = simd.mul_lazy(*v, scale, c);
         }
-        let nodes = [Broadcast(&factors.lower[quarter]), Broadcast(&factors.lower[quarter + 1])];
+        let nodes = [
+            Broadcast(&factors.lower[quarter]),
+            Broadcast(&factors.lower[quarter + 1]),
+        ];
         inverse_two::<LIMIT, { stage::ROW_END }>(simd, &mut v, nodes, c);
         scatter_two(simd, lines, quarter, v);
     }

@@ -124,17 +124,15 @@ impl RowTable {
 fn lane_factors(roots: &RootPowers<'_>, direction: Direction, quarter: usize) -> [[Line; 2]; 7] {
     let eighths = (1 << roots.log_n) / 8;
     let mut out = [[[0; 8]; 2]; 7];
-    for (i, out) in out.iter_mut().enumerate() {
+    for (i, [values, quotients]) in out.iter_mut().enumerate() {
         // Entry i belongs to part `part` of the layer that cuts vectors into `parts`.
         let parts = 1 << (i + 1).ilog2();
         let part = i + 1 - parts;
-        for lane in 0..8 {
+        for (lane, (value, quotient)) in values.iter_mut().zip(quotients).enumerate() {
             let index = eighths * parts + (quarter * 8 + lane) * parts + part;
-            // A part is scaled by rho_0^(8 / parts / 2) between its halves.
+            // Between the halves of a part lie 4 / parts columns, hence that power of rho_0.
             let exponent = bit_reverse(index, roots.log_n) + (2 << roots.log_n) - 4 / parts;
-            let [value, quotient] = factor(roots.power(direction, exponent), roots.q);
-            out[0][lane] = value;
-            out[1][lane] = quotient;
+            [*value, *quotient] = factor(roots.power(direction, exponent), roots.q);
         }
     }
     out

@@ -135,7 +135,12 @@ impl Ifma {
             two_q: self.splat(2 * q),
             word_quotient: self.splat((1 << 52) / q),
             mask: self.splat(MASK_52),
-            multiples: [self.splat(4 * q), self.splat(8 * q), self.splat(16 * q), self.splat(32 * q)],
+            multiples: [
+                self.splat(4 * q),
+                self.splat(8 * q),
+                self.splat(16 * q),
+                self.splat(32 * q),
+            ],
         }
     }
 
@@ -224,7 +229,12 @@ impl Ifma {
     fn sort_pairs(self, v: [V; 4]) -> [V; 4] {
         let (a, b) = (self.even_pairs(v[0], v[1]), self.even_pairs(v[2], v[3]));
         let (c, d) = (self.odd_pairs(v[0], v[1]), self.odd_pairs(v[2], v[3]));
-        [self.even_pairs(a, b), self.even_pairs(c, d), self.odd_pairs(a, b), self.odd_pairs(c, d)]
+        [
+            self.even_pairs(a, b),
+            self.even_pairs(c, d),
+            self.odd_pairs(a, b),
+            self.odd_pairs(c, d),
+        ]
     }
 }
 

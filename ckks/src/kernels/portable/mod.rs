@@ -4,7 +4,6 @@ mod ntt;
 mod pointwise;
 
 pub(super) use ntt::Twiddles;
-#[cfg(target_arch = "x86_64")]
 pub(super) use pointwise::reduce_signed;
 
 use super::Table;
@@ -28,7 +27,7 @@ pub(super) static TABLE: Table = Table {
     inner_product: pointwise::inner_product,
     hoisted_sum: pointwise::hoisted_sum,
     reduce_centred: pointwise::reduce_centred,
-    reduce_signed: pointwise::reduce_signed,
+    reduce_signed,
     convert: pointwise::convert,
     overflow: pointwise::overflow,
 };

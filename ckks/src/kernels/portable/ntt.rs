@@ -32,7 +32,9 @@ fn tables(prime: &NttPrime) -> &Twiddles {
     match &prime.twiddles {
         prime::Twiddles::Portable(tables) => tables,
         #[cfg(target_arch = "x86_64")]
-        prime::Twiddles::Avx2(_) | prime::Twiddles::Ifma(_) => unreachable!("a vector set calls its own transforms where it has tables"),
+        prime::Twiddles::Avx2(_) | prime::Twiddles::Ifma(_) => {
+            unreachable!("a vector set calls its own transforms where it has tables")
+        }
     }
 }
 

@@ -1,17 +1,22 @@
 //! Every kernel set of this machine against the portable one.
 
-use super::super::{NttPrime, Scalar};
+use super::super::{Automorphism, BaseConversion, HoistedTerm, MAX_TERMS, NttPrime, Rounding, Scalar};
 use super::{inputs, portable, primes_below, random, vector_sets};
 
 /// The sizes of primes that chains use, and those at which lazy reduction changes its pace.
 const PRIME_BITS: [u32; 7] = [26, 36, 40, 45, 46, 48, 50];
 
-/// Runs `operation` on every available set for many rings and primes, and compares with the portable result.
+/// Rings for operations element by element, whose code does not depend on the degree beyond whole blocks and their rest.
+const FEW_RINGS: [u32; 4] = [4, 5, 9, 11];
+
+/// Runs `operation` on every available set for all `rings` and primes, and compares with the portable result.
 #[track_caller]
-fn check(operation: impl Fn(&NttPrime, &[u64], &[u64]) -> Vec<Vec<u64>>) {
-    for kernels in vector_sets() {
-        for log_n in 4..=17 {
-            let cases = if log_n > 14 { 4 } else { 9 };
+fn check(rings: impl IntoIterator<Item = u32>, operation: impl Fn(&NttPrime, &[u64], &[u64]) -> Vec<Vec<u64>>) {
+    let sets = vector_sets();
+    for log_n in rings {
+        for &kernels in &sets {
+            // Large rings have the same code as small ones with more rows: the hardest inputs are enough for them.
+            let cases = if log_n > 13 { 3 } else { 9 };
             for bits in PRIME_BITS {
                 let q = primes_below(bits, log_n, 1)[0];
                 let reference = portable(log_n, q);
@@ -36,7 +41,7 @@ fn check(operation: impl Fn(&NttPrime, &[u64], &[u64]) -> Vec<Vec<u64>>) {
 
 #[test]
 fn transforms_agree() {
-    check(|prime, limb, _| {
+    check(4..=17, |prime, limb, _| {
         let (mut forward, mut inverse, mut scaled) = (limb.to_vec(), limb.to_vec(), limb.to_vec());
         prime.forward(&mut forward);
         prime.inverse(&mut inverse);
@@ -47,7 +52,7 @@ fn transforms_agree() {
 
 #[test]
 fn pointwise_operations_agree() {
-    check(|prime, a, b| {
+    check(FEW_RINGS, |prime, a, b| {
         let on = |operation: &dyn Fn(&mut [u64])| {
             let mut out = a.to_vec();
             operation(&mut out);
@@ -65,5 +70,104 @@ fn pointwise_operations_agree() {
             on(&|x| prime.mul_scalar_add_assign(x, b, w)),
             on(&|x| prime.sub_mul_scalar_assign(x, b, w)),
         ]
+    });
+}
+
+#[test]
+fn sums_of_products_agree() {
+    check(FEW_RINGS, |prime, a, b| {
+        let (mut out0, mut out1, mut out2) = (a.to_vec(), a.to_vec(), a.to_vec());
+        let mut results = Vec::new();
+        prime.tensor([a, b], [b, a], [&mut out0, &mut out1, &mut out2]);
+        results.extend([out0.clone(), out1.clone(), out2]);
+        for count in [1, 3, MAX_TERMS] {
+            let (digits, key) = (vec![a; count], vec![b; count]);
+            prime.inner_product(&digits, [&key, &digits], [&mut out0, &mut out1]);
+            results.extend([out0.clone(), out1.clone()]);
+        }
+        results
+    });
+}
+
+#[test]
+fn hoisted_sums_agree() {
+    check(FEW_RINGS, |prime, a, b| {
+        let (mut out0, mut out1) = (a.to_vec(), a.to_vec());
+        let mut results = Vec::new();
+        let automorphisms = [5, 25, 2 * prime.degree() as u64 - 1].map(|g| Automorphism::new(prime.log_n(), g));
+        // More terms than one lazy sum takes.
+        for (n_digits, n_terms) in [(1, 2), (3, 40), (MAX_TERMS, 3)] {
+            let (digits, key) = (vec![a; n_digits], vec![b; n_digits]);
+            let term = |t: usize| HoistedTerm {
+                automorphism: &automorphisms[t % 3],
+                key: [&key, &digits],
+                plaintext: a,
+            };
+            let terms: Vec<HoistedTerm<'_>> = (0..n_terms).map(term).collect();
+            prime.hoisted_sum(&digits, &terms, [&mut out0, &mut out1]);
+            results.extend([out0.clone(), out1.clone()]);
+        }
+        results
+    });
+}
+
+#[test]
+fn conversions_agree() {
+    for (source_bits, n_sources) in [(50, 1), (26, 3), (46, 8), (50, MAX_TERMS - 1)] {
+        check(FEW_RINGS, |prime, a, _| {
+            let candidates = primes_below(source_bits, prime.log_n(), n_sources + 1).into_iter();
+            let sources: Vec<NttPrime> = candidates
+                .filter(|&q| q != prime.q())
+                .take(n_sources)
+                .map(|q| NttPrime::new(prime.kernels(), prime.log_n(), q).expect("a prime of this ring"))
+                .collect();
+            let source_refs: Vec<&NttPrime> = sources.iter().collect();
+            let mut results = Vec::new();
+            for rounding in [Rounding::Approximate, Rounding::Centred] {
+                let conversion = BaseConversion::new(&source_refs, &[prime], rounding);
+                let mut prepared: Vec<Vec<u64>> = Vec::new();
+                for (i, source) in sources.iter().enumerate() {
+                    // The largest residues stay the largest in every source.
+                    let residues: Vec<u64> = a
+                        .iter()
+                        .map(|&x| source.q() - 1 - (prime.q() - 1 - x) % source.q())
+                        .collect();
+                    let mut out = vec![0; a.len()];
+                    conversion.prepare(i, source, &residues, &mut out);
+                    prepared.push(if i % 2 == 0 { out } else { residues });
+                }
+                let mut out = vec![0; a.len()];
+                if rounding == Rounding::Centred {
+                    let refs: Vec<&[u64]> = prepared.iter().map(Vec::as_slice).collect();
+                    conversion.prepare_overflow(prime, &refs, &mut out);
+                    prepared.push(out.clone());
+                }
+                let refs: Vec<&[u64]> = prepared.iter().map(Vec::as_slice).collect();
+                conversion.convert(0, prime, &refs, &mut out);
+                results.push(out.clone());
+                conversion.convert_forward(0, prime, &refs, &mut out);
+                results.push(out);
+                results.extend(prepared);
+            }
+            results
+        });
+    }
+}
+
+#[test]
+fn reductions_agree() {
+    check(FEW_RINGS, |prime, a, b| {
+        let (mut centred, mut signed) = (vec![0; a.len()], vec![0; a.len()]);
+        let other = NttPrime::new(prime.kernels(), prime.log_n(), primes_below(47, prime.log_n(), 1)[0]);
+        let other = other.expect("a prime of this ring");
+        let residues: Vec<u64> = a.iter().map(|x| x % other.q()).collect();
+        prime.reduce_centred(&other, &residues, &mut centred);
+        let extremes = [0, -1, 1, i64::MIN, i64::MAX, i64::MIN + 1, -(prime.q() as i64)];
+        let integers = a.iter().zip(b).enumerate().map(|(i, (&a, &b))| match extremes.get(i) {
+            Some(&extreme) => extreme,
+            None => a.wrapping_mul(b).wrapping_add(b << 20).cast_signed(),
+        });
+        prime.reduce_signed(&integers.collect::<Vec<_>>(), &mut signed);
+        vec![centred, signed]
     });
 }
