@@ -104,7 +104,8 @@ impl ProgramBuilder {
         let first = op.args().next().map(|arg| self.operand(arg));
         let Some(x) = first else {
             let level = self.program.params.max_level();
-            let error = SIGMAS * model.fresh(level);
+            // Clients may encrypt under either key.
+            let error = SIGMAS * model.fresh(level).max(model.fresh_public(level));
             return stated(op, (level, ScalePower::One), self.input_bound, error);
         };
         let y = op.args().nth(1).map_or_else(|| x.clone(), |arg| self.operand(arg));

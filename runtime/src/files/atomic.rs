@@ -19,7 +19,7 @@ pub enum Overwrite {
 
 /// Who may read what is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub(super) enum Access {
     /// Its owner only (mode 0600, directories 0700).
     Owner,
     /// Whomever the process' file mode mask allows.
@@ -68,11 +68,16 @@ fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// Refuses early what [`write_file`] and [`write_directory`] would refuse after the work.
+/// Refuses before the work what writing to a path would refuse after it.
 ///
 /// # Errors
-/// [`FileError::Exists`].
-pub(super) fn check_free(path: &Path, overwrite: Overwrite) -> Result<(), FileError> {
+/// [`FileError::Exists`], [`FileError::NoDirectory`].
+pub fn check_output_path(path: &Path, overwrite: Overwrite) -> Result<(), FileError> {
+    if !parent(path).is_dir() {
+        return Err(FileError::NoDirectory {
+            path: parent(path).to_path_buf(),
+        });
+    }
     if overwrite == Overwrite::Refuse && exists(path) {
         return Err(FileError::Exists {
             path: path.to_path_buf(),
@@ -96,7 +101,13 @@ pub(super) fn write_file(
     overwrite: Overwrite,
     fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    check_free(path, overwrite)?;
+    check_output_path(path, overwrite)?;
+    // A rename would put a file in the place of a device, a link or a directory.
+    if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(FileError::NotAFile {
+            path: path.to_path_buf(),
+        });
+    }
     let failed = |source| FileError::io("write", path, source);
     let begin = || {
         let mut builder = tempfile::Builder::new();
@@ -141,7 +152,7 @@ pub(super) fn write_directory(
     overwrite: Overwrite,
     fill: impl FnOnce(&Path) -> Result<(), FileError>,
 ) -> Result<(), FileError> {
-    check_free(path, overwrite)?;
+    check_output_path(path, overwrite)?;
     check_replaceable(path)?;
     let failed = |source| FileError::io("write", path, source);
     let begin = || {
@@ -282,9 +293,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_a_directory_that_does_not_exist_is_an_error_of_the_file_system() {
+    fn a_directory_that_does_not_exist_and_what_is_no_file_are_refused_before_the_work() {
         let scratch = tempfile::tempdir().expect("a directory");
-        let refused = write_bytes(&scratch.path().join("no/where"), b"", Overwrite::Refuse).expect_err("no directory");
-        assert_eq!(refused.kind(), crate::ErrorKind::Io);
+        let nowhere = check_output_path(&scratch.path().join("no/where"), Overwrite::Replace);
+        assert!(matches!(nowhere, Err(FileError::NoDirectory { .. })));
+        let link = scratch.path().join("link");
+        std::os::unix::fs::symlink("/dev/null", &link).expect("a link");
+        for path in [scratch.path(), &link] {
+            let refused = write_bytes(path, b"", Overwrite::Replace);
+            assert!(matches!(refused, Err(FileError::NotAFile { .. })));
+        }
     }
 }

@@ -411,7 +411,10 @@ mod tests {
         }
 
         #[test]
-        fn every_other_length_is_damage(cut in any::<prop::sample::Index>(), more in prop::collection::vec(any::<u8>(), 1..50)) {
+        fn every_other_length_is_damage(
+            cut in any::<prop::sample::Index>(),
+            more in prop::collection::vec(any::<u8>(), 1..50),
+        ) {
             let bytes = file(&[b"first record", b"second record"]);
             let shorter = &bytes[..cut.index(bytes.len())];
             prop_assert_eq!(read(shorter).expect_err("it was cut").kind(), ErrorKind::Damaged);

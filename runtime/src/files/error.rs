@@ -54,12 +54,24 @@ pub enum FileError {
         path: PathBuf,
     },
     /// A directory holds something that is not ours, so it is not replaced as a whole.
-    #[error("`{}` also holds `{found}`, which is none of our files, and is not replaced; choose another name", path.display())]
+    #[error("`{}` also holds `{found}`, which heron did not write, and is not replaced; choose another name", path.display())]
     NotReplaceable {
         /// The directory.
         path: PathBuf,
         /// What was found in it.
         found: String,
+    },
+    /// Something that is no regular file is where a file should go.
+    #[error("`{}` is no regular file and is not replaced; choose another name", path.display())]
+    NotAFile {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The directory to write in does not exist.
+    #[error("there is no directory `{}` to write in; create it first", path.display())]
+    NoDirectory {
+        /// The directory.
+        path: PathBuf,
     },
     /// The process is being ended.
     #[error("interrupted")]
@@ -106,7 +118,10 @@ pub enum FileError {
         source: PlanFileError,
     },
     /// None of our files.
-    #[error("`{}` is no file of heron and no array; heron reads plan directories, client.json, keys, ciphertexts, .npy and .npz", path.display())]
+    #[error(
+        "`{}` is no file of heron and no array; plans, client.json, keys, ciphertexts, .npy and .npz are read",
+        path.display()
+    )]
     Unknown {
         /// The file.
         path: PathBuf,
@@ -151,7 +166,9 @@ impl FileError {
             Self::Missing { .. } | Self::Exists { .. } | Self::NotReplaceable { .. } | Self::Tensor { .. } => {
                 ErrorKind::BadInput
             }
-            Self::TooLarge { .. } | Self::Unknown { .. } => ErrorKind::BadInput,
+            Self::TooLarge { .. } | Self::Unknown { .. } | Self::NotAFile { .. } | Self::NoDirectory { .. } => {
+                ErrorKind::BadInput
+            }
             Self::Io { .. } | Self::DiskFull { .. } | Self::NoSpace { .. } | Self::Interrupted => ErrorKind::Io,
             Self::Container { source, .. } => source.kind(),
             Self::OtherPlan { .. } => ErrorKind::Damaged,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use heron_ckks::{Context, EvaluationKeys, PublicKey, ReadError, SecretKey};
 use heron_plan::{ClientSpec, Digest};
 
-use super::atomic::{Access, Overwrite, check_free, write_directory, write_file};
+use super::atomic::{Access, Overwrite, check_output_path, write_directory, write_file};
 use super::container::{ContainerReader, ContainerWriter};
 use super::stream::{StreamReader, StreamWriter};
 use super::{ContainerError, FileError, FileKind, require_free};
@@ -50,8 +50,7 @@ impl KeyFiles {
         keys + keys / 1024 + 3 * FRAME_BYTES
     }
 
-    /// Refuses before any key is made what [`write_keys`] would refuse after: a directory that exists, a disk that is too
-    /// full.
+    /// Refuses before any key is made what [`write_keys`] would refuse after: a directory that exists, a full disk.
     ///
     /// # Errors
     /// [`FileError::Exists`], [`FileError::NoSpace`], [`FileError::Io`].
@@ -61,7 +60,7 @@ impl KeyFiles {
         options: KeygenOptions,
         overwrite: Overwrite,
     ) -> Result<(), FileError> {
-        check_free(directory, overwrite)?;
+        check_output_path(directory, overwrite)?;
         require_free(directory, Self::bytes(spec, options))
     }
 }

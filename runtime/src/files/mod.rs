@@ -16,7 +16,7 @@ mod plan_dir;
 mod stream;
 mod tensors;
 
-pub use atomic::{Access, Overwrite, write_bytes};
+pub use atomic::{Overwrite, check_output_path, write_bytes};
 pub use ciphertexts::{read_ciphertexts, write_ciphertexts};
 pub use container::{ContainerError, FileKind};
 pub use disk::{free_bytes, require_free};

@@ -21,8 +21,9 @@ fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes everything that is being written, and refuses to begin anything else: for a handler of Ctrl-C, which then ends
-/// the process. Finished files stay. Returns how many were removed.
+/// Removes everything that is being written, and refuses to begin anything else. Finished files stay.
+///
+/// For a handler of Ctrl-C, which then ends the process. Returns how many files and directories were removed.
 pub fn remove_partial_files() -> usize {
     let mut registry = registry();
     registry.interrupted = true;

@@ -379,7 +379,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn damaged_arrays_never_panic(at in any::<prop::sample::Index>(), bit in 0u8..8, keep in any::<prop::sample::Index>()) {
+        fn damaged_arrays_never_panic(
+            at in any::<prop::sample::Index>(),
+            bit in 0u8..8,
+            keep in any::<prop::sample::Index>(),
+        ) {
             let x = npy(&counted());
             for whole in [npz(&[("x.npy", &x)]), x] {
                 let mut flipped = whole.clone();

@@ -48,23 +48,27 @@ impl Noisy {
         value
     }
 
-    /// What encoding a plaintext vector adds to its product with `arg`, as a variance per slot.
-    fn product_variance(&self, arg: &ClearValue) -> Vec<f64> {
-        let encoded = self.model().encode(arg.state.level).powi(2);
-        arg.slots.iter().map(|x| encoded * x * x).collect()
+    /// Adds the same relative error to every slot: what rounding one factor for all slots does.
+    fn disturb_factor(&mut self, mut value: ClearValue, operand: &ClearValue, deviation: f64) -> ClearValue {
+        let rounding = deviation * gaussian(&mut self.rng);
+        for (slot, x) in value.slots.iter_mut().zip(&operand.slots) {
+            *slot += rounding * x;
+        }
+        value
     }
 
     /// Variance per slot of the sum before the folds, and of one key switch at its scale.
     ///
     /// Each diagonal multiplies the noise of its baby rotation and brings its own rounding; each giant step is one more
-    /// key switch.
+    /// key switch, and the babies' division by the special primes comes once, after the products.
     fn linear_variances(&self, arg: &ClearValue, map: ResolvedMap<'_>) -> (Vec<f64>, f64) {
         let (level, n) = (arg.state.level, arg.slots.len());
         let model = self.model();
         let encoded = model.encode(level).powi(2);
-        let baby = model.key_switch(level, ScalePower::One).powi(2);
+        let baby = model.hoisted_key_switch(level, ScalePower::One).powi(2);
+        let divided = model.mod_down(level, ScalePower::Two).powi(2);
         let switched = model.key_switch(level, ScalePower::Two).powi(2);
-        let mut variances = vec![0.0; n];
+        let mut variances = vec![divided; n];
         let mut diagonal = vec![0.0; n];
         for giant in map.map.giant_steps() {
             let giant_switched = if giant.rotation == Rotation(0) { 0.0 } else { switched };
@@ -135,13 +139,26 @@ impl Machine for Noisy {
         let level = arg.state.level;
         let coarser = self.params.scale(level) / self.params.scale_of(level, arg.state.power);
         let deviation = self.model().encode(level) * coarser;
-        Ok(self.disturb(exact, deviation))
+        Ok(match value {
+            // Rounded to one integer, which no slot notices.
+            ResolvedConstant::Scalar(_) => exact,
+            ResolvedConstant::Vector { .. } => self.disturb(exact, deviation),
+        })
     }
 
     fn mul_const(&mut self, arg: &ClearValue, value: ResolvedConstant<'_>) -> Result<ClearValue, MachineError> {
         let exact = self.exact.mul_const(arg, value)?;
-        let variances = self.product_variance(arg);
-        Ok(self.disturb_each(exact, variances.into_iter()))
+        let level = arg.state.level;
+        Ok(match value {
+            ResolvedConstant::Scalar(_) => {
+                let deviation = self.model().encode_const(level);
+                self.disturb_factor(exact, arg, deviation)
+            }
+            ResolvedConstant::Vector { .. } => {
+                let encoded = self.model().encode(level).powi(2);
+                self.disturb_each(exact, arg.slots.iter().map(|x| encoded * x * x))
+            }
+        })
     }
 
     fn square(&mut self, arg: &ClearValue) -> Result<ClearValue, MachineError> {
@@ -162,8 +179,10 @@ impl Machine for Noisy {
 
     fn drop_level(&mut self, arg: &ClearValue, to: Level) -> Result<ClearValue, MachineError> {
         let exact = self.exact.drop_level(arg, to)?;
-        let deviation = self.model().rescale(to);
-        Ok(self.disturb(exact, deviation))
+        // An integer carries the value from one scale to the other; its rounding is an error relative to the value.
+        let (factor, rescale) = (self.model().encode_const(to), self.model().rescale(to));
+        let scaled = self.disturb_factor(exact, arg, factor);
+        Ok(self.disturb(scaled, rescale))
     }
 
     fn output(&mut self, arg: &ClearValue) -> Result<ClearValue, MachineError> {

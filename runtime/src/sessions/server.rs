@@ -41,8 +41,7 @@ impl Server {
     /// A session of a plan's server.
     ///
     /// # Errors
-    /// [`SessionError::MissingKeys`] if the keys do not cover the plan, [`SessionError::BadSpec`] if the ring is not the
-    /// plan's.
+    /// [`SessionError::MissingKeys`] if the keys do not cover the plan, [`SessionError::BadSpec`] for another ring.
     pub fn new(
         bundle: PlanBundle,
         context: Arc<Context>,

@@ -3,4 +3,5 @@
 mod files;
 mod fixture;
 mod machines;
+mod noise;
 mod sessions;
