@@ -81,13 +81,13 @@ pub fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
     let output = interface::output(graph, &mut state);
     match (input_name, output) {
         (Some(input_name), Some((name, output))) if state.problems.is_empty() => {
-            Ok(finish(state, input_name, name, output))
+            Ok(finish(state, input_name, name, &output))
         }
         _ => Err(ImportError::Unsupported(state.problems)),
     }
 }
 
-fn finish(state: State, input_name: String, name: String, output: Computed) -> Imported {
+fn finish(state: State, input_name: String, name: String, output: &Computed) -> Imported {
     Imported {
         graph: state.builder.finish(output.id),
         input_name,
@@ -216,11 +216,11 @@ fn visit(node: &NodeProto, opset: i64, state: &mut State) {
         Ok(value) if state.problems.len() == before => value,
         _ => Value::Unknown,
     };
-    bind(node, value, state);
+    bind(node, &value, state);
 }
 
 /// Names the results. Only the first has a value: what else a node computes (masks, statistics) is not supported.
-fn bind(node: &NodeProto, value: Value, state: &mut State) {
+fn bind(node: &NodeProto, value: &Value, state: &mut State) {
     for (index, output) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
         if state.values.contains_key(output) && index == 0 {
             state.problems.push(Problem {

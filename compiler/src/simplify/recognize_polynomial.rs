@@ -98,8 +98,8 @@ fn combine(graph: &Graph<Op>, node: &Node<Op>, uses: &[usize], forms: &[Form]) -
             let polynomial = scaled(&form.polynomial, affine, &node.shape)?;
             Some(Form { polynomial, ..form })
         }
-        Op::Square => power(operand(0), 2, &node.shape),
-        Op::Pow(exponent) => power(operand(0), *exponent, &node.shape),
+        Op::Square => power(&operand(0), 2, &node.shape),
+        Op::Pow(exponent) => power(&operand(0), *exponent, &node.shape),
         Op::Mul => both(product),
         Op::Add => both(|left, right, shape| Some(sum(left, right, 1.0, shape))),
         Op::Sub => both(|left, right, shape| Some(sum(left, right, -1.0, shape))),
@@ -200,12 +200,15 @@ fn product(left: &Polynomial, right: &Polynomial, shape: &[usize]) -> Option<Pol
     Some(trimmed(granularity, &coefficients))
 }
 
-fn power(form: Form, exponent: u32, shape: &[usize]) -> Option<Form> {
+fn power(form: &Form, exponent: u32, shape: &[usize]) -> Option<Form> {
     let mut polynomial = form.polynomial.clone();
     for _ in 1..exponent {
         polynomial = product(&polynomial, &form.polynomial, shape)?;
     }
-    Some(Form { polynomial, ..form })
+    Some(Form {
+        base: form.base,
+        polynomial,
+    })
 }
 
 /// `scale · p + shift`.
