@@ -73,23 +73,30 @@ fn compile_with(input: CompileInput<'_>, passes: &[Pass]) -> Result<Compiled, Co
     check_labels(input)?;
     let imported = import(input.model)?;
     let graph = simplify_with(passes, &imported.graph)?;
+    let unpackable = unpackable(&graph);
+    if !unpackable.is_empty() {
+        return Err(CompileError::Unsupported(unpackable));
+    }
     let ranges = calibrate(&graph, input.calibration)?;
-    let mut findings = Findings { warnings: ranges.warnings.clone(), ..Findings::default() };
+    let mut findings = Findings {
+        warnings: ranges.warnings.clone(),
+        ..Findings::default()
+    };
     compare_with_onnx(input, &imported, &graph, &mut findings)?;
     let approximated =
         approximate(&graph, input.calibration, &approximate_options(options)).map_err(CompileError::Unsupported)?;
     let accuracy = measure_accuracy(input, &graph, &approximated);
     check_accuracy(input, &graph, &accuracy, &mut findings)?;
-    let unpackable = unpackable(&approximated.graph);
-    if !unpackable.is_empty() {
-        return Err(CompileError::Unsupported(unpackable));
-    }
     let scheduled = schedule_network(input, &approximated)?;
     compare_with_packed(input, &approximated, &scheduled, &mut findings)?;
     let plan = assemble(input, &imported, &graph, &ranges, &scheduled);
     verify(&plan).map_err(CompileError::Bug)?;
     let report = report(input, &plan, &scheduled, approximated, accuracy, findings);
-    Ok(Compiled { plan, weights: scheduled.packed.weights, report })
+    Ok(Compiled {
+        plan,
+        weights: scheduled.packed.weights,
+        report,
+    })
 }
 
 /// What the pipeline notices on its way.
@@ -102,15 +109,21 @@ struct Findings {
 fn check_labels(input: CompileInput<'_>) -> Result<(), CompileError> {
     let samples = input.calibration.len();
     match input.labels {
-        Some(labels) if labels.len() != samples => {
-            Err(CalibrateError::Labels { labels: labels.len(), samples }.into())
+        Some(labels) if labels.len() != samples => Err(CalibrateError::Labels {
+            labels: labels.len(),
+            samples,
         }
+        .into()),
         _ => Ok(()),
     }
 }
 
 fn approximate_options(options: &CompileOptions) -> ApproximateOptions {
-    ApproximateOptions { granularity: options.granularity, margin: options.margin, guard: options.guard }
+    ApproximateOptions {
+        granularity: options.granularity,
+        margin: options.margin,
+        guard: options.guard,
+    }
 }
 
 fn held_back(samples: &Samples) -> impl Iterator<Item = (usize, &[f64])> {
@@ -118,7 +131,10 @@ fn held_back(samples: &Samples) -> impl Iterator<Item = (usize, &[f64])> {
 }
 
 fn gate_samples(samples: &Samples) -> Vec<&[f64]> {
-    held_back(samples).map(|(_, sample)| sample).take(GATE_SAMPLES).collect()
+    held_back(samples)
+        .map(|(_, sample)| sample)
+        .take(GATE_SAMPLES)
+        .collect()
 }
 
 /// The simplified graph against the ONNX file, evaluated independently.
@@ -135,9 +151,13 @@ fn compare_with_onnx(
         Ok(reference) => {
             let reference: Vec<Vec<f64>> = reference;
             let ours: Vec<Vec<f64>> = samples.iter().map(|sample| evaluate(graph, sample)).collect();
-            findings.gates.push(compare("import and simplification", &reference, &ours, F32_TOLERANCE)?);
+            findings
+                .gates
+                .push(compare("import and simplification", &reference, &ours, F32_TOLERANCE)?);
         }
-        Err(error) => findings.warnings.push(format!("not compared with the ONNX file: {error}")),
+        Err(error) => findings
+            .warnings
+            .push(format!("not compared with the ONNX file: {error}")),
     }
     Ok(())
 }
@@ -150,7 +170,11 @@ fn measure_accuracy(input: CompileInput<'_>, graph: &Graph<Op>, approximated: &A
         polynomial_outputs.push(polynomial.output(sample));
         labels.extend(input.labels.map(|labels| labels[index]));
     }
-    Accuracy::of(&clear_outputs, &polynomial_outputs, input.labels.map(|_| labels.as_slice()))
+    Accuracy::of(
+        &clear_outputs,
+        &polynomial_outputs,
+        input.labels.map(|_| labels.as_slice()),
+    )
 }
 
 fn check_accuracy(
@@ -163,7 +187,11 @@ fn check_accuracy(
         return Ok(());
     }
     let contributions = contributions(graph, input.calibration, &approximate_options(input.options));
-    let inaccurate = InaccurateNetwork { agreeing: accuracy.agreeing, samples: accuracy.samples, contributions };
+    let inaccurate = InaccurateNetwork {
+        agreeing: accuracy.agreeing,
+        samples: accuracy.samples,
+        contributions,
+    };
     match input.options.accuracy {
         AccuracyGate::Enforce => Err(Box::new(inaccurate).into()),
         AccuracyGate::Accept => {
@@ -175,14 +203,22 @@ fn check_accuracy(
 
 fn schedule_network(input: CompileInput<'_>, approximated: &Approximated) -> Result<Scheduled, CompileError> {
     let options = input.options;
-    let notes: BTreeMap<String, String> =
-        approximated.activations.iter().map(|activation| (activation.node.clone(), activation.note())).collect();
+    let notes: BTreeMap<String, String> = approximated
+        .activations
+        .iter()
+        .map(|activation| (activation.node.clone(), activation.note()))
+        .collect();
     let schedule_options = ScheduleOptions {
         margin: options.margin,
         precision_bits: options.precision_bits,
         max_log_n: options.max_log_n,
     };
-    Ok(schedule(&approximated.graph, input.calibration, &notes, &schedule_options)?)
+    Ok(schedule(
+        &approximated.graph,
+        input.calibration,
+        &notes,
+        &schedule_options,
+    )?)
 }
 
 /// The packed network, slot by slot, against the polynomial one.
@@ -196,10 +232,20 @@ fn compare_with_packed(
     let polynomial = ClearPolynomial::new(&approximated.graph);
     let expected: Vec<Vec<f64>> = samples.iter().map(|sample| polynomial.output(sample)).collect();
     let packed = evaluate_packed(&scheduled.packed, &samples);
-    findings.gates.push(compare("packing", &expected, &packed, F64_TOLERANCE)?);
-    let lines: Vec<Vec<f64>> = scheduled.outputs.iter().enumerate().filter(|&(index, _)| is_held_back(index))
-        .map(|(_, output)| output.clone()).take(samples.len()).collect();
-    findings.gates.push(compare("scheduling", &expected, &lines, F64_TOLERANCE)?);
+    findings
+        .gates
+        .push(compare("packing", &expected, &packed, F64_TOLERANCE)?);
+    let lines: Vec<Vec<f64>> = scheduled
+        .outputs
+        .iter()
+        .enumerate()
+        .filter(|&(index, _)| is_held_back(index))
+        .map(|(_, output)| output.clone())
+        .take(samples.len())
+        .collect();
+    findings
+        .gates
+        .push(compare("scheduling", &expected, &lines, F64_TOLERANCE)?);
     Ok(())
 }
 
@@ -233,7 +279,10 @@ fn assemble(
             shape: input_node.shape.clone(),
             layout: packed_input.op.layout,
             normalization: options.normalization.clone(),
-            range: CalibratedRange { min: input_range.min, max: input_range.max },
+            range: CalibratedRange {
+                min: input_range.min,
+                max: input_range.max,
+            },
         },
         output: OutputSpec {
             name: imported.output_name.clone(),
@@ -286,3 +335,6 @@ fn report(
         warnings: findings.warnings,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,7 +84,10 @@ const LISTED: usize = 24;
 fn list(nodes: &[UnsupportedNode]) -> String {
     let mut text = format!("{} nodes cannot be compiled:", nodes.len());
     for node in nodes.iter().take(LISTED) {
-        text.push_str(&format!("\n  - {} ({}): {}; {}", node.node, node.op, node.reason, node.advice));
+        text.push_str(&format!(
+            "\n  - {} ({}): {}; {}",
+            node.node, node.op, node.reason, node.advice
+        ));
     }
     if nodes.len() > LISTED {
         text.push_str(&format!("\n  - and {} more", nodes.len() - LISTED));

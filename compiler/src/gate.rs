@@ -49,7 +49,12 @@ pub fn compare(
             difference = difference.max((b - a).abs() / size);
         }
     }
-    let comparison = Comparison { stage: stage.to_owned(), samples: before.len(), difference, tolerance };
+    let comparison = Comparison {
+        stage: stage.to_owned(),
+        samples: before.len(),
+        difference,
+        tolerance,
+    };
     if comparable && difference <= tolerance {
         return Ok(comparison);
     }
@@ -82,14 +87,29 @@ impl Accuracy {
         let (clear_answers, polynomial_answers) = (answers(clear), answers(polynomial));
         let right = |answers: &[i64]| {
             let labels = labels.filter(|labels| !labels.is_empty())?;
-            let right = answers.iter().zip(labels).filter(|(answer, label)| answer == label).count();
+            let right = answers
+                .iter()
+                .zip(labels)
+                .filter(|(answer, label)| answer == label)
+                .count();
             Some(right as f64 / labels.len() as f64)
         };
-        let largest = clear.iter().flatten().fold(f64::MIN_POSITIVE, |largest, x| largest.max(x.abs()));
-        let differences = clear.iter().flatten().zip(polynomial.iter().flatten()).map(|(c, p)| (c - p).abs());
+        let largest = clear
+            .iter()
+            .flatten()
+            .fold(f64::MIN_POSITIVE, |largest, x| largest.max(x.abs()));
+        let differences = clear
+            .iter()
+            .flatten()
+            .zip(polynomial.iter().flatten())
+            .map(|(c, p)| (c - p).abs());
         Self {
             samples: clear.len(),
-            agreeing: clear_answers.iter().zip(&polynomial_answers).filter(|(c, p)| c == p).count(),
+            agreeing: clear_answers
+                .iter()
+                .zip(&polynomial_answers)
+                .filter(|(c, p)| c == p)
+                .count(),
             clear: right(&clear_answers),
             polynomial: right(&polynomial_answers),
             difference: differences.fold(0.0, f64::max) / largest,
@@ -98,7 +118,11 @@ impl Accuracy {
 
     /// Fraction of samples on which both networks agree.
     pub fn agreement(&self) -> f64 {
-        if self.samples == 0 { 1.0 } else { self.agreeing as f64 / self.samples as f64 }
+        if self.samples == 0 {
+            1.0
+        } else {
+            self.agreeing as f64 / self.samples as f64
+        }
     }
 }
 
@@ -147,7 +171,10 @@ mod tests {
         let clear = [vec![1.0, 2.0], vec![3.0, 1.0]];
         let polynomial = [vec![1.5, 2.0], vec![0.0, 1.0]];
         let accuracy = Accuracy::of(&clear, &polynomial, Some(&[1, 1]));
-        assert_eq!((accuracy.agreeing, accuracy.clear, accuracy.polynomial), (1, Some(0.5), Some(1.0)));
+        assert_eq!(
+            (accuracy.agreeing, accuracy.clear, accuracy.polynomial),
+            (1, Some(0.5), Some(1.0))
+        );
         assert_eq!(accuracy.agreement(), 0.5);
     }
 

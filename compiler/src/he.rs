@@ -48,7 +48,10 @@ impl Op {
     pub fn to_nn(&self) -> nn::Op {
         match self {
             Self::Input => nn::Op::Input,
-            Self::Dense { weights, bias } => nn::Op::Dense { weights: weights.clone(), bias: bias.clone() },
+            Self::Dense { weights, bias } => nn::Op::Dense {
+                weights: weights.clone(),
+                bias: bias.clone(),
+            },
             Self::Conv(op) => nn::Op::Conv(op.clone()),
             Self::Affine(op) => nn::Op::Affine(op.clone()),
             Self::AveragePool(op) => nn::Op::AveragePool(op.clone()),

@@ -86,7 +86,13 @@ impl CompileOptions {
 
     /// What is wrong with the options, if anything.
     pub(crate) fn defect(&self) -> Option<String> {
-        let Self { guard, margin, precision_bits, max_log_n, .. } = self;
+        let Self {
+            guard,
+            margin,
+            precision_bits,
+            max_log_n,
+            ..
+        } = self;
         if !(0.0..=1.0).contains(guard) {
             return Some(format!("a guard of {guard}: it is a weight from 0 to 1"));
         }
@@ -117,11 +123,26 @@ mod tests {
     fn senseless_options_are_named() {
         let usual = CompileOptions::new("x");
         for options in [
-            CompileOptions { margin: 0.5, ..usual.clone() },
-            CompileOptions { margin: f64::NAN, ..usual.clone() },
-            CompileOptions { guard: 2.0, ..usual.clone() },
-            CompileOptions { precision_bits: 100.0, ..usual.clone() },
-            CompileOptions { max_log_n: 30, ..usual.clone() },
+            CompileOptions {
+                margin: 0.5,
+                ..usual.clone()
+            },
+            CompileOptions {
+                margin: f64::NAN,
+                ..usual.clone()
+            },
+            CompileOptions {
+                guard: 2.0,
+                ..usual.clone()
+            },
+            CompileOptions {
+                precision_bits: 100.0,
+                ..usual.clone()
+            },
+            CompileOptions {
+                max_log_n: 30,
+                ..usual.clone()
+            },
         ] {
             assert!(options.defect().is_some(), "{options:?}");
         }

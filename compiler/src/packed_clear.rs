@@ -39,7 +39,10 @@ pub fn evaluate_packed(packed: &Packed, inputs: &[&[f64]]) -> Vec<Vec<f64>> {
             }
             Compute::Shift(shift) => {
                 let shift = spread(shift);
-                arg(0).iter().map(|x| x.iter().zip(&shift).map(|(x, t)| x + t).collect()).collect()
+                arg(0)
+                    .iter()
+                    .map(|x| x.iter().zip(&shift).map(|(x, t)| x + t).collect())
+                    .collect()
             }
             Compute::Add => pairs(|l, r| l + r),
             Compute::Sub => pairs(|l, r| l - r),
@@ -50,7 +53,10 @@ pub fn evaluate_packed(packed: &Packed, inputs: &[&[f64]]) -> Vec<Vec<f64>> {
     }
     let output = packed.graph.output();
     let layout = packed.graph.node(output).op.layout;
-    values[output.index()].iter().map(|slots| layout.gather(slots)).collect()
+    values[output.index()]
+        .iter()
+        .map(|slots| layout.gather(slots))
+        .collect()
 }
 
 /// A linear map applied by its diagonals: babies inside giants, then the fold.

@@ -179,10 +179,18 @@ fn layer(program: &CkksProgram, run: &[Line], counts: &[OpCounts]) -> LayerRepor
         Instruction::Linear { map, .. } => program.map(map),
         _ => None,
     });
-    let alone = CkksProgram { params: program.params.clone(), maps: program.maps.clone(), lines: run.to_vec() };
+    let alone = CkksProgram {
+        params: program.params.clone(),
+        maps: program.maps.clone(),
+        lines: run.to_vec(),
+    };
     let keys: KeySpec = alone.key_spec();
     let total: OpCounts = counts.iter().copied().sum();
-    let notes: Vec<&str> = run.iter().map(|line| line.note.as_str()).filter(|note| !note.is_empty()).collect();
+    let notes: Vec<&str> = run
+        .iter()
+        .map(|line| line.note.as_str())
+        .filter(|note| !note.is_empty())
+        .collect();
     LayerReport {
         node: first.node.clone(),
         instructions: run.iter().map(|line| instruction_name(&line.op).to_owned()).collect(),

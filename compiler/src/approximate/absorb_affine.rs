@@ -67,7 +67,10 @@ fn into_operand(out: &mut GraphBuilder<Op>, affine: &Affine, node: &Node<Op>, ar
         Op::Dense { weights, bias } => {
             let (scale, shift) = per_channel(affine, &node.shape)?;
             let weights = &weights.to_owned() * &scale.view().insert_axis(Axis(1));
-            Op::Dense { weights: weights.into_shared(), bias: (bias * &scale + &shift).into_shared() }
+            Op::Dense {
+                weights: weights.into_shared(),
+                bias: (bias * &scale + &shift).into_shared(),
+            }
         }
         Op::Conv(conv) => {
             let (scale, shift) = per_channel(affine, &node.shape)?;
@@ -91,14 +94,21 @@ fn into_operand(out: &mut GraphBuilder<Op>, affine: &Affine, node: &Node<Op>, ar
 fn from_operand(out: &mut GraphBuilder<Op>, node: &Node<Op>, arg: NodeId) -> Option<NodeId> {
     let before = out.node(arg);
     let Op::Affine(affine) = &before.op else { return None };
-    let (affine, operand, shape, name) =
-        (affine.clone(), before.args[0], before.shape.clone(), before.name.clone());
+    let (affine, operand, shape, name) = (
+        affine.clone(),
+        before.args[0],
+        before.shape.clone(),
+        before.name.clone(),
+    );
     match &node.op {
         Op::Dense { weights, bias } => {
             let (scale, shift) = per_element(&affine, &shape);
             let bias = bias + &weights.dot(&shift);
             let weights = (weights * &scale).into_shared();
-            let op = Op::Dense { weights, bias: bias.into_shared() };
+            let op = Op::Dense {
+                weights,
+                bias: bias.into_shared(),
+            };
             Some(out.push(&node.name, op, &[operand], &node.shape))
         }
         Op::Conv(conv) => conv_after(out, node, conv, (&affine, &name, &shape), operand),
@@ -134,7 +144,12 @@ fn conv_after(
 ) -> Option<NodeId> {
     let (scale, shift) = per_channel(affine, shape)?;
     if conv.pads == [0; 4] || shift.iter().all(|&t| t == 0.0) {
-        return Some(out.push(&node.name, Op::Conv(scale_columns(conv, &scale, &shift)), &[operand], &node.shape));
+        return Some(out.push(
+            &node.name,
+            Op::Conv(scale_columns(conv, &scale, &shift)),
+            &[operand],
+            &node.shape,
+        ));
     }
     if scale.iter().all(|&s| s == 1.0) || scale.iter().any(|&s| s == 0.0) {
         return None;
@@ -147,7 +162,12 @@ fn conv_after(
     };
     let shifted = out.push(name, Op::Affine(shift), &[operand], shape);
     let zeros = Array1::zeros(scale.len());
-    Some(out.push(&node.name, Op::Conv(scale_columns(conv, &scale, &zeros)), &[shifted], &node.shape))
+    Some(out.push(
+        &node.name,
+        Op::Conv(scale_columns(conv, &scale, &zeros)),
+        &[shifted],
+        &node.shape,
+    ))
 }
 
 /// A convolution followed by one scale and shift an output channel.
@@ -156,7 +176,11 @@ fn scale_rows(conv: &Conv, scale: &Array1<f64>, shift: &Array1<f64>) -> Conv {
     for (mut kernel, &scale) in weights.axis_iter_mut(Axis(0)).zip(scale) {
         kernel *= scale;
     }
-    Conv { weights: weights.into(), bias: (&conv.bias * scale + shift).into_shared(), ..conv.clone() }
+    Conv {
+        weights: weights.into(),
+        bias: (&conv.bias * scale + shift).into_shared(),
+        ..conv.clone()
+    }
 }
 
 /// A convolution of an operand with one scale and shift an input channel.
@@ -171,7 +195,11 @@ fn scale_columns(conv: &Conv, scale: &Array1<f64>, shift: &Array1<f64>) -> Conv 
             kernel *= scale[first + input];
         }
     }
-    Conv { weights: weights.into(), bias: bias.into_shared(), ..conv.clone() }
+    Conv {
+        weights: weights.into(),
+        bias: bias.into_shared(),
+        ..conv.clone()
+    }
 }
 
 /// `second` after `first`.
@@ -180,7 +208,11 @@ fn compose(first: &Affine, second: &Affine, shape: &[usize]) -> Affine {
     let (scale1, shift1) = spread(first, granularity, shape);
     let (scale2, shift2) = spread(second, granularity, shape);
     let shift = &shift1 * &scale2 + &shift2;
-    Affine { granularity, scale: (scale1 * scale2).into_shared(), shift: shift.into_shared() }
+    Affine {
+        granularity,
+        scale: (scale1 * scale2).into_shared(),
+        shift: shift.into_shared(),
+    }
 }
 
 fn per_channel(affine: &Affine, shape: &[usize]) -> Option<(Array1<f64>, Array1<f64>)> {
@@ -219,7 +251,10 @@ mod tests {
 
     fn dense(rows: usize, cols: usize, seed: f64) -> Op {
         let bias = Array1::from_shape_fn(rows, |r| (r as f64 * seed).cos()).into_shared();
-        Op::Dense { weights: matrix(rows, cols, seed).into_shared(), bias }
+        Op::Dense {
+            weights: matrix(rows, cols, seed).into_shared(),
+            bias,
+        }
     }
 
     fn affine(granularity: Granularity, entries: usize) -> Op {
@@ -261,9 +296,15 @@ mod tests {
         let absorbed = absorb_affine(graph);
         let len = graph.iter().next().map_or(0, |(_, node)| node.len());
         let input: Vec<f64> = (0..len).map(|i| (i as f64 * 1.3).sin()).collect();
-        let (before, after) = (ClearPolynomial::new(graph).output(&input), ClearPolynomial::new(&absorbed).output(&input));
+        let (before, after) = (
+            ClearPolynomial::new(graph).output(&input),
+            ClearPolynomial::new(&absorbed).output(&input),
+        );
         for (before, after) in before.iter().zip(&after) {
-            assert!((before - after).abs() < 1e-11 * (1.0 + before.abs()), "{after} is not {before}");
+            assert!(
+                (before - after).abs() < 1e-11 * (1.0 + before.abs()),
+                "{after} is not {before}"
+            );
         }
         absorbed.iter().map(|(_, node)| node.op.name()).collect()
     }
@@ -313,7 +354,10 @@ mod tests {
 
     #[test]
     fn keeps_a_shift_before_a_padded_convolution() {
-        let ops = vec![(affine(Granularity::Channel, 2), vec![2, 5, 5]), (conv([4, 2], 1, 1), vec![4, 5, 5])];
+        let ops = vec![
+            (affine(Granularity::Channel, 2), vec![2, 5, 5]),
+            (conv([4, 2], 1, 1), vec![4, 5, 5]),
+        ];
         assert_eq!(check(&[2, 5, 5], ops), ["Input", "Affine", "Conv"]);
     }
 

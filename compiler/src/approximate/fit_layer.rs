@@ -55,21 +55,36 @@ pub(crate) struct LayerFit {
 /// Fits a layer.
 pub(crate) fn fit_layer(function: Activation, layer: LayerSamples<'_>, options: &ApproximateOptions) -> LayerFit {
     let mut entries = gather(layer, options.granularity);
-    let widest = entries.iter().map(|entry| Interval::of(entry.fitted.operands.iter().copied()).magnitude());
+    let widest = entries
+        .iter()
+        .map(|entry| Interval::of(entry.fitted.operands.iter().copied()).magnitude());
     let widest = widest.fold(0.0, f64::max);
     for entry in &mut entries {
         entry.fit_bound(options.margin, widest);
     }
-    let fits: Vec<EntryFit> = entries.iter().map(|entry| EntryFit::new(function, entry, options.guard)).collect();
-    let largest = fits.iter().zip(&entries).map(|(fit, entry)| entry.largest_output(fit.quadratic)).fold(0.0, f64::max);
+    let fits: Vec<EntryFit> = entries
+        .iter()
+        .map(|entry| EntryFit::new(function, entry, options.guard))
+        .collect();
+    let largest = fits
+        .iter()
+        .zip(&entries)
+        .map(|(fit, entry)| entry.largest_output(fit.quadratic))
+        .fold(0.0, f64::max);
     let candidates = Candidates::new(function, &entries, &fits, largest, options.guard);
     let (form, chosen, reason) = candidates.choose();
     let n = entries.len();
     let coefficients = Array2::from_shape_fn((n, 3), |(entry, power)| chosen[entry][power]);
-    let errors = entries.iter().zip(&chosen).map(|(entry, &q)| entry.max_error(function, q));
+    let errors = entries
+        .iter()
+        .zip(&chosen)
+        .map(|(entry, &q)| entry.max_error(function, q));
     LayerFit {
         coefficients: coefficient_ranges(&coefficients),
-        polynomial: Polynomial { granularity: options.granularity, coefficients: coefficients.into_shared() },
+        polynomial: Polynomial {
+            granularity: options.granularity,
+            coefficients: coefficients.into_shared(),
+        },
         form,
         reason,
         interval: Interval::of(entries.iter().flat_map(|entry| [-entry.bound, entry.bound])),
@@ -104,12 +119,20 @@ struct Entry {
 }
 
 fn gather(layer: LayerSamples<'_>, granularity: Granularity) -> Vec<Entry> {
-    let empty = Entry { fitted: Pairs::default(), held_back: Pairs::default(), bound: 0.0 };
+    let empty = Entry {
+        fitted: Pairs::default(),
+        held_back: Pairs::default(),
+        bound: 0.0,
+    };
     let mut entries = vec![empty; granularity.entries(layer.shape)];
     for (sample, (operands, targets)) in layer.operands.iter().zip(layer.targets).enumerate() {
         for (element, (&operand, &target)) in operands.iter().zip(targets).enumerate() {
             let entry = &mut entries[granularity.entry(element, layer.shape)];
-            let pairs = if is_held_back(sample) { &mut entry.held_back } else { &mut entry.fitted };
+            let pairs = if is_held_back(sample) {
+                &mut entry.held_back
+            } else {
+                &mut entry.fitted
+            };
             pairs.operands.push(operand);
             pairs.targets.push(target);
         }
@@ -139,18 +162,34 @@ impl Entry {
     }
 
     fn largest_output(&self, quadratic: Quadratic) -> f64 {
-        self.fitted.operands.iter().map(|&x| value(&quadratic, x).abs()).fold(0.0, f64::max)
+        self.fitted
+            .operands
+            .iter()
+            .map(|&x| value(&quadratic, x).abs())
+            .fold(0.0, f64::max)
     }
 
     fn exceedance(&self) -> f64 {
-        mean(self.held_back.operands.iter().map(|x| if x.abs() > self.bound { 1.0 } else { 0.0 }))
+        mean(
+            self.held_back
+                .operands
+                .iter()
+                .map(|x| if x.abs() > self.bound { 1.0 } else { 0.0 }),
+        )
     }
 
     /// Fits `c0 + c1 x` to what a given `c2 x²` leaves.
     fn fit_rest(&self, function: Activation, guard: f64, c2: f64) -> (f64, f64) {
         let Pairs { operands, targets } = &self.fitted;
-        let rest: Vec<f64> = operands.iter().zip(targets).map(|(&x, target)| target - c2 * x * x).collect();
-        let measure = Measure { guard, bound: self.bound };
+        let rest: Vec<f64> = operands
+            .iter()
+            .zip(targets)
+            .map(|(&x, target)| target - c2 * x * x)
+            .collect();
+        let measure = Measure {
+            guard,
+            bound: self.bound,
+        };
         let line = fit(|x| function.apply(x) - c2 * x * x, operands, &rest, 1, measure);
         (line[0], line[1])
     }
@@ -165,10 +204,16 @@ struct EntryFit {
 impl EntryFit {
     fn new(function: Activation, entry: &Entry, guard: f64) -> Self {
         let Pairs { operands, targets } = &entry.fitted;
-        let measure = Measure { guard, bound: entry.bound };
+        let measure = Measure {
+            guard,
+            bound: entry.bound,
+        };
         let quadratic = fit(|x| function.apply(x), operands, targets, 2, measure);
         let (c0, c1) = entry.fit_rest(function, guard, 0.0);
-        Self { quadratic: [quadratic[0], quadratic[1], quadratic[2]], line: [c0, c1, 0.0] }
+        Self {
+            quadratic: [quadratic[0], quadratic[1], quadratic[2]],
+            line: [c0, c1, 0.0],
+        }
     }
 }
 
@@ -219,7 +264,10 @@ impl Candidates {
                 (Form::Folded, folded, reason)
             }
             _ => {
-                let reason = format!("{} of {n} polynomials would lose more than four bits as one square", self.refitted);
+                let reason = format!(
+                    "{} of {n} polynomials would lose more than four bits as one square",
+                    self.refitted
+                );
                 (Form::TwoLevel, quadratic, reason)
             }
         }
@@ -227,7 +275,9 @@ impl Candidates {
 }
 
 fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
-    let (sum, count) = values.into_iter().fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
+    let (sum, count) = values
+        .into_iter()
+        .fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
     if count == 0 { 0.0 } else { sum / count as f64 }
 }
 
@@ -238,9 +288,13 @@ mod tests {
     /// Operands of `channels.len()` channels, each uniform on its interval, and their exact results.
     fn layer(function: Activation, channels: &[(f64, f64)]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let operand = |sample: usize, (min, max): (f64, f64)| min + (max - min) * ((sample * 37) % 200) as f64 / 199.0;
-        let operands: Vec<Vec<f64>> =
-            (0..200).map(|sample| channels.iter().map(|&channel| operand(sample, channel)).collect()).collect();
-        let targets = operands.iter().map(|x| x.iter().map(|&x| function.apply(x)).collect()).collect();
+        let operands: Vec<Vec<f64>> = (0..200)
+            .map(|sample| channels.iter().map(|&channel| operand(sample, channel)).collect())
+            .collect();
+        let targets = operands
+            .iter()
+            .map(|x| x.iter().map(|&x| function.apply(x)).collect())
+            .collect();
         (operands, targets)
     }
 
@@ -250,8 +304,16 @@ mod tests {
 
     fn fitted_with(guard: f64, function: Activation, granularity: Granularity, channels: &[(f64, f64)]) -> LayerFit {
         let (operands, targets) = layer(function, channels);
-        let samples = LayerSamples { operands: &operands, targets: &targets, shape: &[channels.len()] };
-        let options = ApproximateOptions { granularity, margin: 1.25, guard };
+        let samples = LayerSamples {
+            operands: &operands,
+            targets: &targets,
+            shape: &[channels.len()],
+        };
+        let options = ApproximateOptions {
+            granularity,
+            margin: 1.25,
+            guard,
+        };
         fit_layer(function, samples, &options)
     }
 

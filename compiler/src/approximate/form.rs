@@ -36,20 +36,26 @@ pub(crate) fn is_foldable([_, c1, c2]: Quadratic, largest: f64) -> bool {
 pub(crate) fn fold([c0, c1, c2]: Quadratic) -> Folded {
     let sign = if c2 < 0.0 { -1.0 } else { 1.0 };
     if c2 == 0.0 {
-        return Folded { g: 0.0, d: 0.0, sign, k: c0 };
+        return Folded {
+            g: 0.0,
+            d: 0.0,
+            sign,
+            k: c0,
+        };
     }
     let g = c2.abs().sqrt();
-    Folded { g, d: sign * c1 / (2.0 * g), sign, k: c0 - c1 * c1 / (4.0 * c2) }
+    Folded {
+        g,
+        d: sign * c1 / (2.0 * g),
+        sign,
+        k: c0 - c1 * c1 / (4.0 * c2),
+    }
 }
 
 /// The nearest foldable quadratic: `c2` is raised to the smallest magnitude that is legal, the rest fitted again.
 ///
 /// `fit_rest` fits `c0` and `c1` for a given `c2`.
-pub(crate) fn refit_foldable(
-    quadratic: Quadratic,
-    largest: f64,
-    fit_rest: impl Fn(f64) -> (f64, f64),
-) -> Quadratic {
+pub(crate) fn refit_foldable(quadratic: Quadratic, largest: f64, fit_rest: impl Fn(f64) -> (f64, f64)) -> Quadratic {
     if is_foldable(quadratic, largest) {
         return quadratic;
     }

@@ -60,7 +60,10 @@ pub(crate) fn guard_points(bound: f64) -> impl Iterator<Item = f64> {
 
 /// The value of a polynomial in the power basis, constant term first.
 pub(crate) fn value(coefficients: &[f64], x: f64) -> f64 {
-    coefficients.iter().rev().fold(0.0, |sum, coefficient| sum * x + coefficient)
+    coefficients
+        .iter()
+        .rev()
+        .fold(0.0, |sum, coefficient| sum * x + coefficient)
 }
 
 /// `Σ w T Tᵀ` and `Σ w T y` for the Chebyshev polynomials `T`.
@@ -72,7 +75,11 @@ struct NormalEquations {
 
 impl NormalEquations {
     fn new(size: usize) -> Self {
-        Self { gram: Default::default(), right: Default::default(), size }
+        Self {
+            gram: Default::default(),
+            right: Default::default(),
+            size,
+        }
     }
 
     fn add(&mut self, t: f64, target: f64, weight: f64) {
@@ -182,9 +189,15 @@ mod tests {
     fn check(function: Activation, (mean, deviation): (f64, f64), expected: &[f64], mse: f64) {
         let (found, found_mse) = gaussian_fit(|x| function.apply(x), mean, deviation, expected.len() - 1);
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < QUADRATURE, "{function:?}: {found} is not {expected}");
+            assert!(
+                (found - expected).abs() < QUADRATURE,
+                "{function:?}: {found} is not {expected}"
+            );
         }
-        assert!((found_mse / mse - 1.0).abs() < 1e-3, "{function:?}: mse {found_mse} is not {mse}");
+        assert!(
+            (found_mse / mse - 1.0).abs() < 1e-3,
+            "{function:?}: mse {found_mse} is not {mse}"
+        );
     }
 
     const RELU: Activation = Activation::Relu;
@@ -194,8 +207,18 @@ mod tests {
     fn quadratics_under_the_standard_normal_have_their_closed_forms() {
         check(RELU, (0.0, 1.0), &[0.199_471_14, 0.5, 0.199_471_14], 0.011_267_59);
         check(GELU, (0.0, 1.0), &[0.070_523_70, 0.5, 0.211_571_09], 6.119e-3);
-        check(Activation::Silu, (0.0, 1.0), &[0.031_198_24, 0.5, 0.175_422_72], 1.537e-3);
-        check(Activation::Softplus, (0.0, 1.0), &[0.702_748_70, 0.5, 0.103_310_48], 1.684e-4);
+        check(
+            Activation::Silu,
+            (0.0, 1.0),
+            &[0.031_198_24, 0.5, 0.175_422_72],
+            1.537e-3,
+        );
+        check(
+            Activation::Softplus,
+            (0.0, 1.0),
+            &[0.702_748_70, 0.5, 0.103_310_48],
+            1.684e-4,
+        );
     }
 
     #[test]
@@ -211,16 +234,36 @@ mod tests {
     fn other_deviations_scale_the_coefficients() {
         check(RELU, (0.0, 2.0), &[0.398_942_28, 0.5, 0.099_735_57], 4.507e-2);
         check(GELU, (0.0, 2.0), &[0.285_459_86, 0.5, 0.107_047_45], 5.388e-2);
-        check(Activation::Silu, (0.0, 2.0), &[0.181_797_69, 0.5, 0.105_976_96], 3.162e-2);
+        check(
+            Activation::Silu,
+            (0.0, 2.0),
+            &[0.181_797_69, 0.5, 0.105_976_96],
+            3.162e-2,
+        );
         check(RELU, (0.0, 0.5), &[0.099_735_57, 0.5, 0.398_942_28], 2.817e-3);
     }
 
     #[test]
     fn other_means_move_them() {
-        check(RELU, (0.3, 1.7), &[0.344_258_79, 0.500_724_02, 0.115_523_08], 0.033_540_77);
-        check(RELU, (-1.0, 0.5), &[0.067_488_71, 0.130_732_06, 0.053_990_97], 9.303_888e-4);
+        check(
+            RELU,
+            (0.3, 1.7),
+            &[0.344_258_79, 0.500_724_02, 0.115_523_08],
+            0.033_540_77,
+        );
+        check(
+            RELU,
+            (-1.0, 0.5),
+            &[0.067_488_71, 0.130_732_06, 0.053_990_97],
+            9.303_888e-4,
+        );
         check(RELU, (-1.0, 1.0), &[0.241_971, 0.400_626, 0.120_985], 1.395e-2);
-        check(RELU, (-1.0, 1.0), &[0.161_314, 0.400_626, 0.241_971, 0.040_328], 4.194e-3);
+        check(
+            RELU,
+            (-1.0, 1.0),
+            &[0.161_314, 0.400_626, 0.241_971, 0.040_328],
+            4.194e-3,
+        );
     }
 
     #[test]
@@ -243,7 +286,16 @@ mod tests {
 
     #[test]
     fn equal_samples_are_fitted() {
-        let found = fit(|x| RELU.apply(x), &[2.0; 16], &[2.0; 16], 2, Measure { guard: 1e-2, bound: 2.5 });
+        let found = fit(
+            |x| RELU.apply(x),
+            &[2.0; 16],
+            &[2.0; 16],
+            2,
+            Measure {
+                guard: 1e-2,
+                bound: 2.5,
+            },
+        );
         assert!((value(&found, 2.0) - 2.0).abs() < 0.05, "{found:?}");
     }
 

@@ -31,7 +31,11 @@ impl Site<'_> {
     }
 
     fn affine(&mut self, arg: NodeId, granularity: Granularity, scale: Array1<f64>, shift: Array1<f64>) -> NodeId {
-        let affine = Affine { granularity, scale: scale.into_shared(), shift: shift.into_shared() };
+        let affine = Affine {
+            granularity,
+            scale: scale.into_shared(),
+            shift: shift.into_shared(),
+        };
         self.push(Op::Affine(affine), &[arg])
     }
 
@@ -58,7 +62,7 @@ impl Site<'_> {
                 let product = self.push(Op::Mul, &[x, factor]);
                 self.affine(product, granularity, Array1::ones(column(0).len()), column(0))
             }
-            Form::Products => self.products(granularity, polynomial.coefficients.view(), &mut vec![x]),
+            Form::Products => self.products(granularity, &polynomial.coefficients.view(), &mut vec![x]),
         }
     }
 
@@ -66,13 +70,17 @@ impl Site<'_> {
     fn products(
         &mut self,
         granularity: Granularity,
-        coefficients: ArrayView2<'_, f64>,
+        coefficients: &ArrayView2<'_, f64>,
         powers: &mut Vec<NodeId>,
     ) -> NodeId {
         let n = coefficients.ncols();
         if n <= 2 {
             let column = |power: usize| coefficients.column(power).to_owned();
-            let slope = if n == 2 { column(1) } else { Array1::zeros(coefficients.nrows()) };
+            let slope = if n == 2 {
+                column(1)
+            } else {
+                Array1::zeros(coefficients.nrows())
+            };
             return self.affine(powers[0], granularity, slope, column(0));
         }
         let k = (n - 1).ilog2() as usize;
@@ -81,13 +89,18 @@ impl Site<'_> {
             let next = self.push(Op::Square, &[last]);
             powers.push(next);
         }
-        let (low, high) = coefficients.split_at(Axis(1), 1 << k);
+        let (low, high) = coefficients.view().split_at(Axis(1), 1 << k);
         let power = powers[k];
         let product = if high.ncols() == 1 {
             // A constant times a power: no product of two ciphertexts.
-            self.affine(power, granularity, high.column(0).to_owned(), Array1::zeros(high.nrows()))
+            self.affine(
+                power,
+                granularity,
+                high.column(0).to_owned(),
+                Array1::zeros(high.nrows()),
+            )
         } else {
-            let high = self.products(granularity, high, powers);
+            let high = self.products(granularity, &high, powers);
             self.push(Op::Mul, &[power, high])
         };
         if low.iter().all(|&c| c == 0.0) {
@@ -97,7 +110,7 @@ impl Site<'_> {
             let ones = Array1::ones(low.nrows());
             return self.affine(product, granularity, ones, low.column(0).to_owned());
         }
-        let low = self.products(granularity, low, powers);
+        let low = self.products(granularity, &low, powers);
         self.push(Op::Add, &[low, product])
     }
 
@@ -134,20 +147,30 @@ mod tests {
     fn lowered(write: impl FnOnce(Site<'_>) -> NodeId, len: usize) -> Graph<Op> {
         let mut out = GraphBuilder::default();
         let operand = out.push("x", Op::Input, &[], &[len]);
-        let output = write(Site { out: &mut out, name: "p", operand, shape: &[len] });
+        let output = write(Site {
+            out: &mut out,
+            name: "p",
+            operand,
+            shape: &[len],
+        });
         out.finish(output)
     }
 
     #[track_caller]
-    fn check(coefficients: Array2<f64>, form: Form, x: &[f64]) {
-        let polynomial =
-            Polynomial { granularity: Granularity::Channel, coefficients: coefficients.clone().into_shared() };
+    fn check(coefficients: &Array2<f64>, form: Form, x: &[f64]) {
+        let polynomial = Polynomial {
+            granularity: Granularity::Channel,
+            coefficients: coefficients.clone().into_shared(),
+        };
         let graph = lowered(|site| site.polynomial(&polynomial, form), x.len());
         let found = ClearPolynomial::new(&graph).output(x);
         for ((row, &x), found) in coefficients.rows().into_iter().zip(x).zip(found) {
             let expected = row.iter().rev().fold(0.0, |sum, c| sum * x + c);
             let size = row.iter().rev().fold(1.0, |sum, c| sum * x.abs() + c.abs());
-            assert!((found - expected).abs() < 1e-12 * size, "{form:?}: {found} is not {expected}");
+            assert!(
+                (found - expected).abs() < 1e-12 * size,
+                "{form:?}: {found} is not {expected}"
+            );
         }
     }
 
@@ -157,10 +180,10 @@ mod tests {
             c in prop::collection::vec(0.1..2.0f64, 6), x in prop::array::uniform2(-3.0..3.0f64),
         ) {
             let quadratic = Array2::from_shape_vec((2, 3), c).expect("six coefficients");
-            check(quadratic.clone(), Form::Folded, &x);
-            check(-quadratic.clone(), Form::Folded, &x);
-            check(quadratic.clone(), Form::TwoLevel, &x);
-            check(quadratic.slice(s![.., ..2]).to_owned(), Form::Linear, &x);
+            check(&quadratic, Form::Folded, &x);
+            check(&-&quadratic, Form::Folded, &x);
+            check(&quadratic, Form::TwoLevel, &x);
+            check(&quadratic.slice(s![.., ..2]).to_owned(), Form::Linear, &x);
         }
 
         #[test]
@@ -172,7 +195,7 @@ mod tests {
             for power in (0..degree).filter(|power| sparse >> power & 1 == 1) {
                 c.column_mut(power).fill(0.0);
             }
-            check(c, Form::Products, &x);
+            check(&c, Form::Products, &x);
         }
 
         #[test]

@@ -17,7 +17,7 @@ mod lower_polynomials;
 
 use std::collections::BTreeMap;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 pub use fit_layer::Form;
@@ -96,12 +96,19 @@ impl ActivationReport {
     /// The polynomial in a few words, as a note beside the line that computes it.
     pub fn note(&self) -> String {
         let single = |form: &str| format!("{} {form}", self.node);
-        let many = if self.polynomials == 1 { "" } else { ", one polynomial a channel" };
+        let many = if self.polynomials == 1 {
+            ""
+        } else {
+            ", one polynomial a channel"
+        };
         match (self.form, self.coefficients.as_slice()) {
             (Form::Folded, [c0, c1, c2]) if self.polynomials == 1 => {
                 let folded = form::fold([c0.min, c1.min, c2.min]);
                 let sign = if folded.sign < 0.0 { "-" } else { "" };
-                single(&format!("as {sign}({:.3}x{:+.3})²{:+.3}, folded into its neighbours", folded.g, folded.d, folded.k))
+                single(&format!(
+                    "as {sign}({:.3}x{:+.3})²{:+.3}, folded into its neighbours",
+                    folded.g, folded.d, folded.k
+                ))
             }
             (Form::Folded, _) => single(&format!("as one square, folded into its neighbours{many}")),
             (Form::Linear, _) => single("as a line, merged into its neighbours"),
@@ -125,12 +132,14 @@ pub fn approximate(
         return Err(unsupported);
     }
     let fitted = fit_activations(graph, samples, options);
-    let lowered = graph.rebuild(|out, id, node, args| {
-        Ok::<_, std::convert::Infallible>(lower(out, node, args, fitted.get(&id)))
-    });
+    let lowered =
+        graph.rebuild(|out, id, node, args| Ok::<_, std::convert::Infallible>(lower(out, node, args, fitted.get(&id))));
     let Ok(lowered) = lowered;
     let activations = fitted.into_values().map(|fitted| fitted.report).collect();
-    Ok(Approximated { graph: absorb_affine(&lowered), activations })
+    Ok(Approximated {
+        graph: absorb_affine(&lowered),
+        activations,
+    })
 }
 
 /// How much each activation's polynomial alone changes the outputs, relative to the largest: the worst first.
@@ -138,7 +147,9 @@ pub fn approximate(
 /// The other activations stay exact.
 pub fn contributions(graph: &Graph<nn::Op>, samples: &Samples, options: &ApproximateOptions) -> Vec<(String, f64)> {
     let exact: Vec<Vec<f64>> = samples.iter().map(|sample| evaluate(graph, sample)).collect();
-    let largest = Interval::of(exact.iter().flatten().copied()).magnitude().max(f64::MIN_POSITIVE);
+    let largest = Interval::of(exact.iter().flatten().copied())
+        .magnitude()
+        .max(f64::MIN_POSITIVE);
     let alone = |id: NodeId, fitted: &Fitted| {
         let replaced = graph.rebuild(|out, other, node, args| {
             let polynomial = nn::Op::Polynomial(fitted.polynomial.clone());
@@ -153,8 +164,10 @@ pub fn contributions(graph: &Graph<nn::Op>, samples: &Samples, options: &Approxi
         changed.fold(0.0, f64::max) / largest
     };
     let fitted = fit_activations(graph, samples, options);
-    let mut contributions: Vec<(String, f64)> =
-        fitted.iter().map(|(&id, fitted)| (fitted.report.node.clone(), alone(id, fitted))).collect();
+    let mut contributions: Vec<(String, f64)> = fitted
+        .iter()
+        .map(|(&id, fitted)| (fitted.report.node.clone(), alone(id, fitted)))
+        .collect();
     contributions.sort_by(|a, b| b.1.total_cmp(&a.1));
     contributions
 }
@@ -183,33 +196,40 @@ struct Values {
 }
 
 /// Fits the activations in evaluation order. Values are dropped after their last reader.
-fn fit_activations(
-    graph: &Graph<nn::Op>,
-    samples: &Samples,
-    options: &ApproximateOptions,
-) -> BTreeMap<NodeId, Fitted> {
+fn fit_activations(graph: &Graph<nn::Op>, samples: &Samples, options: &ApproximateOptions) -> BTreeMap<NodeId, Fitted> {
     let mut fitted = BTreeMap::new();
     let mut readers = graph.use_counts();
     let mut values: Vec<Values> = vec![Values::default(); graph.len()];
     for (id, node) in graph.iter() {
         let of_args = |network: fn(&Values) -> &Vec<Vec<f64>>, sample: usize| {
-            let args: Vec<&[f64]> =
-                node.args.iter().map(|arg| network(&values[arg.index()])[sample].as_slice()).collect();
+            let args: Vec<&[f64]> = node
+                .args
+                .iter()
+                .map(|arg| network(&values[arg.index()])[sample].as_slice())
+                .collect();
             evaluate_node(graph, node, &args)
         };
         let result = if node.args.is_empty() {
             let exact: Vec<Vec<f64>> = samples.iter().map(<[f64]>::to_vec).collect();
-            Values { polynomial: exact.clone(), exact }
+            Values {
+                polynomial: exact.clone(),
+                exact,
+            }
         } else {
             let exact: Vec<Vec<f64>> = (0..samples.len()).map(|sample| of_args(|v| &v.exact, sample)).collect();
             let operands = &values[node.args[0].index()].polynomial;
             let polynomial = match replace(node, operands, &exact, options) {
                 Some(replacement) => {
-                    let result = operands.iter().map(|x| apply(&replacement.polynomial, x, &node.shape)).collect();
+                    let result = operands
+                        .iter()
+                        .map(|x| apply(&replacement.polynomial, x, &node.shape))
+                        .collect();
                     fitted.insert(id, replacement);
                     result
                 }
-                None => (0..samples.len()).map(|sample| of_args(|v| &v.polynomial, sample)).collect(),
+                None => (0..samples.len())
+                    .map(|sample| of_args(|v| &v.polynomial, sample))
+                    .collect(),
             };
             Values { exact, polynomial }
         };
@@ -233,7 +253,11 @@ fn replace(
 ) -> Option<Fitted> {
     match &node.op {
         nn::Op::Activation(function) => {
-            let layer = LayerSamples { operands, targets: exact, shape: &node.shape };
+            let layer = LayerSamples {
+                operands,
+                targets: exact,
+                shape: &node.shape,
+            };
             let fit = fit_layer(*function, layer, options);
             let report = ActivationReport {
                 node: node.name.clone(),
@@ -249,7 +273,11 @@ fn replace(
                 form: fit.form,
                 reason: fit.reason,
             };
-            Some(Fitted { polynomial: fit.polynomial, form: fit.form, report })
+            Some(Fitted {
+                polynomial: fit.polynomial,
+                form: fit.form,
+                report,
+            })
         }
         nn::Op::Polynomial(polynomial) => Some(exact_polynomial(node, polynomial, operands, exact)),
         nn::Op::Input
@@ -272,14 +300,9 @@ fn replace(
 }
 
 /// A polynomial that the model itself has: evaluated as it is, in the cheapest form.
-fn exact_polynomial(
-    node: &Node<nn::Op>,
-    polynomial: &Polynomial,
-    operands: &[Vec<f64>],
-    exact: &[Vec<f64>],
-) -> Fitted {
+fn exact_polynomial(node: &Node<nn::Op>, polynomial: &Polynomial, operands: &[Vec<f64>], exact: &[Vec<f64>]) -> Fitted {
     let largest = Interval::of(exact.iter().flatten().copied()).magnitude();
-    let (coefficients, form, reason) = exact_form(polynomial.coefficients.view().to_owned(), largest);
+    let (coefficients, form, reason) = exact_form(&polynomial.coefficients.view(), largest);
     let report = ActivationReport {
         node: node.name.clone(),
         function: format!("polynomial of degree {}", coefficients.ncols() - 1),
@@ -294,18 +317,32 @@ fn exact_polynomial(
         form,
         reason: reason.to_owned(),
     };
-    let polynomial = Polynomial { granularity: polynomial.granularity, coefficients: coefficients.into_shared() };
-    Fitted { polynomial, form, report }
+    let polynomial = Polynomial {
+        granularity: polynomial.granularity,
+        coefficients: coefficients.into_shared(),
+    };
+    Fitted {
+        polynomial,
+        form,
+        report,
+    }
 }
 
 /// The cheapest exact form of polynomials, their vanishing leading coefficients left out.
-fn exact_form(coefficients: Array2<f64>, largest: f64) -> (Array2<f64>, Form, &'static str) {
+fn exact_form(coefficients: &ArrayView2<'_, f64>, largest: f64) -> (Array2<f64>, Form, &'static str) {
     let vanishes = |power: usize| coefficients.column(power).iter().all(|&c| c == 0.0);
-    let degree = (1..coefficients.ncols()).rev().find(|&power| !vanishes(power)).unwrap_or(1);
+    let degree = (1..coefficients.ncols())
+        .rev()
+        .find(|&power| !vanishes(power))
+        .unwrap_or(1);
     let kept = Array2::from_shape_fn((coefficients.nrows(), degree + 1), |(entry, power)| {
         coefficients.row(entry).get(power).copied().unwrap_or(0.0)
     });
-    let foldable = || kept.rows().into_iter().all(|c| is_foldable([c[0], c[1], c[2]], largest));
+    let foldable = || {
+        kept.rows()
+            .into_iter()
+            .all(|c| is_foldable([c[0], c[1], c[2]], largest))
+    };
     let (form, reason) = match degree {
         1 => (Form::Linear, "it is of degree 1"),
         2 if foldable() => (Form::Folded, "every polynomial keeps its precision as one square"),
@@ -316,7 +353,11 @@ fn exact_form(coefficients: Array2<f64>, largest: f64) -> (Array2<f64>, Form, &'
 }
 
 fn apply(polynomial: &Polynomial, x: &[f64], shape: &[usize]) -> Vec<f64> {
-    let row = |element: usize| polynomial.coefficients.row(polynomial.granularity.entry(element, shape));
+    let row = |element: usize| {
+        polynomial
+            .coefficients
+            .row(polynomial.granularity.entry(element, shape))
+    };
     x.iter()
         .enumerate()
         .map(|(element, &x)| row(element).iter().rev().fold(0.0, |sum, c| sum * x + c))
@@ -324,19 +365,22 @@ fn apply(polynomial: &Polynomial, x: &[f64], shape: &[usize]) -> Vec<f64> {
 }
 
 /// One node in the vocabulary of homomorphic encryption.
-fn lower(
-    out: &mut GraphBuilder<he::Op>,
-    node: &Node<nn::Op>,
-    args: &[NodeId],
-    fitted: Option<&Fitted>,
-) -> NodeId {
+fn lower(out: &mut GraphBuilder<he::Op>, node: &Node<nn::Op>, args: &[NodeId], fitted: Option<&Fitted>) -> NodeId {
     if let Some(Fitted { polynomial, form, .. }) = fitted {
-        let site = Site { out, name: &node.name, operand: args[0], shape: &node.shape };
+        let site = Site {
+            out,
+            name: &node.name,
+            operand: args[0],
+            shape: &node.shape,
+        };
         return site.polynomial(polynomial, *form);
     }
     let op = match &node.op {
         nn::Op::Input => he::Op::Input,
-        nn::Op::Dense { weights, bias } => he::Op::Dense { weights: weights.clone(), bias: bias.clone() },
+        nn::Op::Dense { weights, bias } => he::Op::Dense {
+            weights: weights.clone(),
+            bias: bias.clone(),
+        },
         nn::Op::Conv(op) => he::Op::Conv(op.clone()),
         nn::Op::BatchNorm(op) | nn::Op::Affine(op) => he::Op::Affine(op.clone()),
         nn::Op::AveragePool(op) => he::Op::AveragePool(op.clone()),
@@ -349,7 +393,13 @@ fn lower(
         nn::Op::Reshape => he::Op::Reshape,
         nn::Op::Identity => return args[0],
         nn::Op::Pow(exponent) => {
-            return Site { out, name: &node.name, operand: args[0], shape: &node.shape }.power(*exponent);
+            return Site {
+                out,
+                name: &node.name,
+                operand: args[0],
+                shape: &node.shape,
+            }
+            .power(*exponent);
         }
         nn::Op::MaxPool(_) | nn::Op::Activation(_) | nn::Op::Polynomial(_) => {
             unreachable!("{} was refused or fitted", node.name)

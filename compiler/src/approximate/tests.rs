@@ -7,13 +7,19 @@ use crate::evaluate;
 use crate::he::ClearPolynomial;
 use crate::nn::{Activation, Op};
 
-const OPTIONS: ApproximateOptions =
-    ApproximateOptions { granularity: Granularity::Channel, margin: 1.25, guard: 1e-2 };
+const OPTIONS: ApproximateOptions = ApproximateOptions {
+    granularity: Granularity::Channel,
+    margin: 1.25,
+    guard: 1e-2,
+};
 
 fn dense(rows: usize, cols: usize, seed: f64) -> Op {
     let weight = |(r, c): (usize, usize)| ((r * cols + c) as f64 * 12.9898 + seed).sin() * 2.0 / (cols as f64).sqrt();
     let bias = Array1::from_shape_fn(rows, |r| (r as f64 + seed).cos() * 0.1);
-    Op::Dense { weights: Array2::from_shape_fn((rows, cols), weight).into_shared(), bias: bias.into_shared() }
+    Op::Dense {
+        weights: Array2::from_shape_fn((rows, cols), weight).into_shared(),
+        bias: bias.into_shared(),
+    }
 }
 
 fn network(function: Op) -> Graph<Op> {
@@ -59,7 +65,11 @@ fn the_polynomial_network_is_near_the_exact_one() {
 
 #[test]
 fn a_polynomial_of_the_model_stays_exact() {
-    for coefficients in [arr2(&[[0.3, 0.5, 0.25]]), arr2(&[[0.1, 1.0, 0.001]]), arr2(&[[0.1, 0.4, 0.0, -0.2, 0.05]])] {
+    for coefficients in [
+        arr2(&[[0.3, 0.5, 0.25]]),
+        arr2(&[[0.1, 1.0, 0.001]]),
+        arr2(&[[0.1, 0.4, 0.0, -0.2, 0.05]]),
+    ] {
         let op = Op::Polynomial(Polynomial {
             granularity: Granularity::Tensor,
             coefficients: coefficients.into_shared(),
@@ -78,7 +88,10 @@ fn a_polynomial_of_the_model_stays_exact() {
 #[test]
 fn a_polynomial_that_would_cancel_takes_two_levels() {
     let coefficients = arr2(&[[0.1, 1.0, 0.001]]).into_shared();
-    let op = Op::Polynomial(Polynomial { granularity: Granularity::Tensor, coefficients });
+    let op = Op::Polynomial(Polynomial {
+        granularity: Granularity::Tensor,
+        coefficients,
+    });
     let approximated = approximate(&network(op), &samples(40), &OPTIONS).expect("everything is supported");
     assert_eq!(approximated.activations[0].form, Form::TwoLevel);
     assert_eq!(ops(&approximated), ["Input", "Dense", "Affine", "Mul", "Dense"]);
@@ -88,7 +101,12 @@ fn a_polynomial_that_would_cancel_takes_two_levels() {
 fn a_maximum_is_refused_by_name() {
     let mut out = GraphBuilder::default();
     let x = out.push("x", Op::Input, &[], &[1, 2, 2]);
-    let pool = nn::Pool { kernel: [2, 2], strides: [2, 2], pads: [0; 4], count_include_pad: false };
+    let pool = nn::Pool {
+        kernel: [2, 2],
+        strides: [2, 2],
+        pads: [0; 4],
+        count_include_pad: false,
+    };
     let pool = out.push("pool3", Op::MaxPool(pool), &[x], &[1, 1, 1]);
     let samples = Samples::new(&[1, 2, 2], vec![0.5; 32]).expect("eight samples");
     let refused = approximate(&out.finish(pool), &samples, &OPTIONS).expect_err("no polynomial");
@@ -98,7 +116,9 @@ fn a_maximum_is_refused_by_name() {
 #[test]
 fn variance_shrinks_as_the_quadratic_of_a_normal_operand_says() {
     // E[q²] = 0.488732 for the best quadratic of ReLU under N(0, 1), against 0.5 for ReLU itself; the mean is kept.
-    let normal: Vec<f64> = (0..4000).map(|i| inverse_normal((f64::from(i) + 0.5) / 4000.0)).collect();
+    let normal: Vec<f64> = (0..4000)
+        .map(|i| inverse_normal((f64::from(i) + 0.5) / 4000.0))
+        .collect();
     let mut out = GraphBuilder::default();
     let x = out.push("x", Op::Input, &[], &[1]);
     let relu = out.push("relu", Op::Activation(Activation::Relu), &[x], &[1]);
@@ -110,7 +130,10 @@ fn variance_shrinks_as_the_quadratic_of_a_normal_operand_says() {
     let mean = outputs.iter().sum::<f64>() / 4000.0;
     let second = outputs.iter().map(|y| y * y).sum::<f64>() / 4000.0;
     // 4000 quantiles, a fifth of them held back from the fit, are not quite a normal distribution.
-    assert!((mean - 0.398_942).abs() < 2e-3 && (second - 0.488_732).abs() < 5e-3, "{mean} {second}");
+    assert!(
+        (mean - 0.398_942).abs() < 2e-3 && (second - 0.488_732).abs() < 5e-3,
+        "{mean} {second}"
+    );
 }
 
 /// The quantile function of the standard normal distribution, by bisection of its distribution function.

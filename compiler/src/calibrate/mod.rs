@@ -78,7 +78,10 @@ pub struct Interval {
 
 impl Interval {
     /// The interval that contains nothing.
-    pub const EMPTY: Self = Self { min: f64::INFINITY, max: f64::NEG_INFINITY };
+    pub const EMPTY: Self = Self {
+        min: f64::INFINITY,
+        max: f64::NEG_INFINITY,
+    };
 
     /// The smallest interval with all of the values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
@@ -101,7 +104,10 @@ impl Interval {
     /// The interval with `margin - 1` times its magnitude added on both sides.
     pub fn widened(self, margin: f64) -> Self {
         let extra = (margin - 1.0) * self.magnitude();
-        Self { min: self.min - extra, max: self.max + extra }
+        Self {
+            min: self.min - extra,
+            max: self.max + extra,
+        }
     }
 }
 
@@ -139,19 +145,33 @@ pub fn calibrate(graph: &Graph<Op>, samples: &Samples) -> Result<Ranges, Calibra
     let input = graph.iter().find(|(_, node)| node.op == Op::Input);
     let (input, shape) = input.map_or((None, [].as_slice()), |(id, node)| (Some(id), node.shape.as_slice()));
     samples.check(shape)?;
-    let mut elements: Vec<Vec<Interval>> =
-        graph.iter().map(|(_, node)| vec![Interval::EMPTY; node.len()]).collect();
+    let mut elements: Vec<Vec<Interval>> = graph
+        .iter()
+        .map(|(_, node)| vec![Interval::EMPTY; node.len()])
+        .collect();
     for (index, sample) in samples.iter().enumerate() {
         let values = evaluate_nodes(graph, sample);
         for ((id, node), values) in graph.iter().zip(&values) {
             if values.iter().any(|value| !value.is_finite()) {
-                return Err(CalibrateError::Diverges { node: node.name.clone(), sample: index });
+                return Err(CalibrateError::Diverges {
+                    node: node.name.clone(),
+                    sample: index,
+                });
             }
-            elements[id.index()].iter_mut().zip(values).for_each(|(interval, &value)| interval.include(value));
+            elements[id.index()]
+                .iter_mut()
+                .zip(values)
+                .for_each(|(interval, &value)| interval.include(value));
         }
     }
-    let tensors = graph.iter().zip(elements).map(|((_, node), elements)| tensor_range(&node.shape, elements));
-    let mut ranges = Ranges { tensors: tensors.collect(), warnings: Vec::new() };
+    let tensors = graph
+        .iter()
+        .zip(elements)
+        .map(|((_, node), elements)| tensor_range(&node.shape, elements));
+    let mut ranges = Ranges {
+        tensors: tensors.collect(),
+        warnings: Vec::new(),
+    };
     ranges.warnings = warnings(graph, input, samples, &ranges);
     Ok(ranges)
 }
@@ -165,7 +185,11 @@ fn tensor_range(shape: &[usize], elements: Vec<Interval>) -> TensorRange {
             channels[Granularity::Channel.entry(element, shape)].include(value);
         }
     }
-    TensorRange { tensor, channels, elements }
+    TensorRange {
+        tensor,
+        channels,
+        elements,
+    }
 }
 
 fn warnings(graph: &Graph<Op>, input: Option<NodeId>, samples: &Samples, ranges: &Ranges) -> Vec<String> {
@@ -188,7 +212,11 @@ fn warnings(graph: &Graph<Op>, input: Option<NodeId>, samples: &Samples, ranges:
     }
     for (id, node) in graph.iter().filter(|(_, node)| matches!(node.op, Op::Activation(_))) {
         let operand = ranges.of(node.args[0]);
-        let constant = operand.channels.iter().filter(|channel| channel.min == channel.max).count();
+        let constant = operand
+            .channels
+            .iter()
+            .filter(|channel| channel.min == channel.max)
+            .count();
         if constant > 0 {
             warnings.push(format!(
                 "{constant} of {} channels before `{}` never change on the calibration samples",
@@ -212,7 +240,10 @@ mod tests {
         let mut builder = GraphBuilder::default();
         let x = builder.push("x", Op::Input, &[], &[2]);
         let weights = arr2(&[[1.0, -1.0], [0.0, 0.0]]).into_shared();
-        let dense = Op::Dense { weights, bias: arr1(&[0.0, 3.0]).into_shared() };
+        let dense = Op::Dense {
+            weights,
+            bias: arr1(&[0.0, 3.0]).into_shared(),
+        };
         let dense = builder.push("fc", dense, &[x], &[2]);
         let relu = builder.push("relu", Op::Activation(Activation::Relu), &[dense], &[2]);
         builder.finish(relu)
@@ -228,15 +259,30 @@ mod tests {
         let graph = network();
         let ranges = calibrate(&graph, &samples()).expect("finite samples");
         let dense = graph.node(graph.output()).args[0];
-        assert_eq!(ranges.of(dense).elements[0], Interval { min: -0.5, max: 0.484_375 });
+        assert_eq!(
+            ranges.of(dense).elements[0],
+            Interval {
+                min: -0.5,
+                max: 0.484_375
+            }
+        );
         assert_eq!(ranges.of(dense).tensor, Interval { min: -0.5, max: 3.0 });
-        assert_eq!(ranges.of(graph.output()).channels[0], Interval { min: 0.0, max: 0.484_375 });
+        assert_eq!(
+            ranges.of(graph.output()).channels[0],
+            Interval {
+                min: 0.0,
+                max: 0.484_375
+            }
+        );
     }
 
     #[test]
     fn warns_of_channels_that_never_change() {
         let ranges = calibrate(&network(), &samples()).expect("finite samples");
-        assert_eq!(ranges.warnings, ["1 of 2 channels before `relu` never change on the calibration samples"]);
+        assert_eq!(
+            ranges.warnings,
+            ["1 of 2 channels before `relu` never change on the calibration samples"]
+        );
     }
 
     #[test]
@@ -246,12 +292,24 @@ mod tests {
         let power = builder.push("huge", Op::Pow(400), &[x], &[1]);
         let samples = Samples::new(&[1], vec![10.0; 8]).expect("eight samples");
         let error = calibrate(&builder.finish(power), &samples);
-        assert_eq!(error, Err(CalibrateError::Diverges { node: "huge".to_owned(), sample: 0 }));
+        assert_eq!(
+            error,
+            Err(CalibrateError::Diverges {
+                node: "huge".to_owned(),
+                sample: 0
+            })
+        );
     }
 
     #[test]
     fn widening_adds_to_both_sides() {
-        assert_eq!(Interval { min: 0.0, max: 1.0 }.widened(1.25), Interval { min: -0.25, max: 1.25 });
-        assert_eq!(Interval { min: -4.0, max: 1.0 }.widened(1.25), Interval { min: -5.0, max: 2.0 });
+        assert_eq!(
+            Interval { min: 0.0, max: 1.0 }.widened(1.25),
+            Interval { min: -0.25, max: 1.25 }
+        );
+        assert_eq!(
+            Interval { min: -4.0, max: 1.0 }.widened(1.25),
+            Interval { min: -5.0, max: 2.0 }
+        );
     }
 }

@@ -26,9 +26,15 @@ impl Samples {
             .try_fold(1usize, |product, &axis| product.checked_mul(axis))
             .unwrap_or(0);
         if elements == 0 || !values.len().is_multiple_of(elements) {
-            return Err(CalibrateError::Ragged { shape: shape.to_vec(), values: values.len() });
+            return Err(CalibrateError::Ragged {
+                shape: shape.to_vec(),
+                values: values.len(),
+            });
         }
-        Ok(Self { shape: shape.to_vec(), values })
+        Ok(Self {
+            shape: shape.to_vec(),
+            values,
+        })
     }
 
     /// Shape of one sample.
@@ -76,14 +82,20 @@ impl Samples {
         let flat = found.len() <= 1 || wanted.len() <= 1;
         let elements: usize = expected.iter().product();
         if self.elements() != elements || !(flat || found == wanted) {
-            return Err(CalibrateError::Shape { found: self.shape.clone(), expected: expected.to_vec() });
+            return Err(CalibrateError::Shape {
+                found: self.shape.clone(),
+                expected: expected.to_vec(),
+            });
         }
         if self.len() < MIN_SAMPLES {
             return Err(CalibrateError::TooFew { found: self.len() });
         }
         let bad = self.values.iter().position(|value| !value.is_finite());
         bad.map_or(Ok(()), |at| {
-            Err(CalibrateError::NotFinite { sample: at / self.elements(), element: at % self.elements() })
+            Err(CalibrateError::NotFinite {
+                sample: at / self.elements(),
+                element: at % self.elements(),
+            })
         })
     }
 
@@ -138,7 +150,10 @@ mod tests {
 
     #[test]
     fn half_a_sample_is_refused() {
-        assert!(matches!(Samples::new(&[4], vec![0.0; 6]), Err(CalibrateError::Ragged { values: 6, .. })));
+        assert!(matches!(
+            Samples::new(&[4], vec![0.0; 6]),
+            Err(CalibrateError::Ragged { values: 6, .. })
+        ));
         assert!(matches!(Samples::new(&[0], vec![]), Err(CalibrateError::Ragged { .. })));
     }
 }

@@ -25,7 +25,10 @@ pub(super) struct DensePlan {
 
 /// The layout of an intermediate vector.
 pub(super) fn canonical(len: usize) -> VectorLayout {
-    VectorLayout { len: len as u32, period: (len as u32).next_power_of_two() }
+    VectorLayout {
+        len: len as u32,
+        period: (len as u32).next_power_of_two(),
+    }
 }
 
 /// How to evaluate a dense map between two layouts; `None` if the slots do not suffice.
@@ -44,7 +47,11 @@ pub(super) fn plan_dense(input: VectorLayout, output: VectorLayout, slots: Slots
         .map(Rotation)
         .collect();
     let (baby, diagonals) = cheapest_baby(n_diags);
-    Some(DensePlan { steps: BabyGiant { baby }, cost: diagonals + fold.len() as f64, fold })
+    Some(DensePlan {
+        steps: BabyGiant { baby },
+        cost: diagonals + fold.len() as f64,
+        fold,
+    })
 }
 
 /// The number of baby steps that makes `n_diags` diagonals cheapest, and the cost; the smallest of equals.
@@ -53,7 +60,10 @@ fn cheapest_baby(n_diags: u32) -> (u32, f64) {
         let giants = n_diags.div_ceil(baby);
         HOISTED_ROTATION * f64::from(baby - 1) + f64::from(giants - 1) + PRODUCT * f64::from(n_diags)
     };
-    (1..=n_diags).map(|baby| (baby, cost(baby))).min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((1, 0.0))
+    (1..=n_diags)
+        .map(|baby| (baby, cost(baby)))
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .unwrap_or((1, 0.0))
 }
 
 /// The layout of the input: the period that makes the dense maps that read it cheapest, the smallest of equals.
@@ -61,14 +71,20 @@ fn cheapest_baby(n_diags: u32) -> (u32, f64) {
 /// `outputs`: layouts of these maps' results. `None` if the slots do not suffice for any period.
 pub(super) fn input_layout(len: usize, outputs: &[VectorLayout], slots: Slots) -> Option<VectorLayout> {
     let cost = |period: u32| {
-        let input = VectorLayout { len: len as u32, period };
+        let input = VectorLayout {
+            len: len as u32,
+            period,
+        };
         let plans = outputs.iter().map(|&output| plan_dense(input, output, slots));
         let total = plans.map(|plan| plan.map(|plan| plan.cost)).sum::<Option<f64>>();
         total.map(|cost| (input, cost))
     };
     let len = u32::try_from(len).ok()?;
     let periods = len..=slots.0.min(len.next_power_of_two());
-    periods.filter_map(cost).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(input, _)| input)
+    periods
+        .filter_map(cost)
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(input, _)| input)
 }
 
 fn gcd(a: u32, b: u32) -> u32 {
@@ -92,7 +108,11 @@ mod tests {
     fn a_square_map_has_as_many_diagonals_as_rows_and_no_fold() {
         let plan = plan_dense(canonical(128), canonical(128), Slots(4096)).expect("enough slots");
         assert_eq!(plan.fold, []);
-        assert!(plan.steps.baby > 8, "baby steps are cheaper than giant steps: {}", plan.steps.baby);
+        assert!(
+            plan.steps.baby > 8,
+            "baby steps are cheaper than giant steps: {}",
+            plan.steps.baby
+        );
     }
 
     #[test]

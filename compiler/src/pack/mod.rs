@@ -16,7 +16,7 @@ use ndarray::{ArcArray1, ArcArray2};
 use crate::error::UnsupportedNode;
 use crate::graph::{Graph, GraphBuilder, Node, NodeId};
 use crate::he;
-use crate::nn::Affine;
+use crate::nn::{self, Affine};
 use crate::slots::{Compute, Op, Packed};
 use layout::{canonical, input_layout, plan_dense};
 
@@ -29,30 +29,43 @@ pub struct TooFewSlots {
     pub needed: usize,
 }
 
-/// The nodes that cannot be packed.
-pub fn unpackable(graph: &Graph<he::Op>) -> Vec<UnsupportedNode> {
-    let refuse = |node: &Node<he::Op>| UnsupportedNode {
-        node: node.name.clone(),
-        op: node.op.name().to_owned(),
-        reason: "packing operations on images is not available yet".to_owned(),
-        advice: "`heron check` and `heron simulate --model` work on this model; compile a network of dense layers"
-            .to_owned(),
-    };
-    let nodes = graph.iter().filter(|(_, node)| match node.op {
-        he::Op::Conv(_) | he::Op::AveragePool(_) | he::Op::GlobalAveragePool | he::Op::Pad(_) => true,
-        he::Op::Input
-        | he::Op::Dense { .. }
-        | he::Op::Affine(_)
-        | he::Op::Add
-        | he::Op::Sub
-        | he::Op::Mul
-        | he::Op::Square
-        | he::Op::Reshape => false,
-    });
-    nodes.map(|(_, node)| refuse(node)).collect()
+/// The nodes of a network that cannot be packed, whatever is approximated before.
+pub fn unpackable(graph: &Graph<nn::Op>) -> Vec<UnsupportedNode> {
+    graph.iter().filter_map(|(_, node)| refuse(node)).collect()
 }
 
-/// Packs a network that has nothing [`unpackable`] into vectors of `slots`.
+fn refuse(node: &Node<nn::Op>) -> Option<UnsupportedNode> {
+    let images = "packing operations on images is not available yet";
+    let (op, reason) = match node.op {
+        nn::Op::Conv(_) => ("Conv", images),
+        nn::Op::AveragePool(_) => ("AveragePool", images),
+        nn::Op::GlobalAveragePool => ("GlobalAveragePool", images),
+        nn::Op::Pad(_) => ("Pad", images),
+        nn::Op::MaxPool(_) => ("MaxPool", "a maximum has no polynomial of low degree"),
+        nn::Op::Input
+        | nn::Op::Dense { .. }
+        | nn::Op::BatchNorm(_)
+        | nn::Op::Affine(_)
+        | nn::Op::Add
+        | nn::Op::Sub
+        | nn::Op::Mul
+        | nn::Op::Activation(_)
+        | nn::Op::Square
+        | nn::Op::Pow(_)
+        | nn::Op::Polynomial(_)
+        | nn::Op::Reshape
+        | nn::Op::Identity => return None,
+    };
+    Some(UnsupportedNode {
+        node: node.name.clone(),
+        op: op.to_owned(),
+        reason: reason.to_owned(),
+        advice: "`heron check` and `heron simulate --model` work on this model; compile a network of dense layers"
+            .to_owned(),
+    })
+}
+
+/// Packs a network that has nothing [`unpackable`] in it into vectors of `slots`.
 ///
 /// # Errors
 /// The first node whose operand or result does not fit.
@@ -60,9 +73,19 @@ pub fn unpackable(graph: &Graph<he::Op>) -> Vec<UnsupportedNode> {
 /// # Panics
 /// On a node that is not packable.
 pub fn pack(graph: &Graph<he::Op>, slots: Slots) -> Result<Packed, TooFewSlots> {
-    let mut packer = Packer { source: graph, slots, weights: Weights::default(), constants: Vec::new() };
+    let mut packer = Packer {
+        source: graph,
+        slots,
+        weights: Weights::default(),
+        constants: Vec::new(),
+    };
     let graph = graph.rebuild(|out, id, node, args| packer.node(out, id, node, args))?;
-    Ok(Packed { graph, slots, weights: packer.weights, constants: packer.constants })
+    Ok(Packed {
+        graph,
+        slots,
+        weights: packer.weights,
+        constants: packer.constants,
+    })
 }
 
 struct Packer<'a> {
@@ -83,7 +106,9 @@ impl Packer<'_> {
         let layout = match node.op {
             he::Op::Input => self.input_layout(id, node)?,
             he::Op::Reshape => return Ok(args[0]),
-            _ => args.first().map_or_else(|| canonical(node.len()), |&arg| out.node(arg).op.layout),
+            _ => args
+                .first()
+                .map_or_else(|| canonical(node.len()), |&arg| out.node(arg).op.layout),
         };
         let (compute, layout) = match &node.op {
             he::Op::Input => (Compute::Input, layout),
@@ -93,13 +118,20 @@ impl Packer<'_> {
             he::Op::Sub => (Compute::Sub, layout),
             he::Op::Mul => (Compute::Mul, layout),
             he::Op::Square => (Compute::Square, layout),
-            he::Op::Reshape
-            | he::Op::Conv(_)
-            | he::Op::AveragePool(_)
-            | he::Op::GlobalAveragePool
-            | he::Op::Pad(_) => unreachable!("{} is not packable", node.name),
+            he::Op::Reshape | he::Op::Conv(_) | he::Op::AveragePool(_) | he::Op::GlobalAveragePool | he::Op::Pad(_) => {
+                unreachable!("{} is not packable", node.name)
+            }
         };
-        Ok(out.push(&node.name, Op { compute, layout, value: id }, args, &node.shape))
+        Ok(out.push(
+            &node.name,
+            Op {
+                compute,
+                layout,
+                value: id,
+            },
+            args,
+            &node.shape,
+        ))
     }
 
     /// The input's layout: free to choose where only dense layers read it.
@@ -117,7 +149,11 @@ impl Packer<'_> {
                 _ => dense_only = false,
             }
         }
-        let free = if dense_only { input_layout(node.len(), &outputs, self.slots) } else { None };
+        let free = if dense_only {
+            input_layout(node.len(), &outputs, self.slots)
+        } else {
+            None
+        };
         let layout = free.unwrap_or_else(|| canonical(node.len()));
         self.check_fits(node, layout)?;
         Ok(layout)
@@ -127,7 +163,10 @@ impl Packer<'_> {
         if layout.period <= self.slots.0 {
             return Ok(());
         }
-        Err(TooFewSlots { node: node.name.clone(), needed: layout.period as usize })
+        Err(TooFewSlots {
+            node: node.name.clone(),
+            needed: layout.period as usize,
+        })
     }
 
     fn dense(
@@ -140,14 +179,36 @@ impl Packer<'_> {
         let output = canonical(node.len());
         self.check_fits(node, output)?;
         let needed = (output.period as usize).max(input.period as usize);
-        let plan = plan_dense(input, output, self.slots)
-            .ok_or_else(|| TooFewSlots { node: node.name.clone(), needed })?;
+        let plan = plan_dense(input, output, self.slots).ok_or_else(|| TooFewSlots {
+            node: node.name.clone(),
+            needed,
+        })?;
         let (rows, cols) = weights.dim();
-        let weights = self.constant(&format!("{}.weights", node.name), &[rows, cols], weights.iter().copied());
+        let weights = self.constant(
+            &format!("{}.weights", node.name),
+            &[rows, cols],
+            weights.iter().copied(),
+        );
         let bias = self.constant(&format!("{}.bias", node.name), &[rows], bias.iter().copied());
-        let geometry = Geometry::Dense { weights, rows: rows as u32, cols: cols as u32 };
-        let map = LinearMap { geometry, input, output, steps: plan.steps, fold: plan.fold };
-        Ok((Compute::Linear { map: Box::new(map), bias }, output))
+        let geometry = Geometry::Dense {
+            weights,
+            rows: rows as u32,
+            cols: cols as u32,
+        };
+        let map = LinearMap {
+            geometry,
+            input,
+            output,
+            steps: plan.steps,
+            fold: plan.fold,
+        };
+        Ok((
+            Compute::Linear {
+                map: Box::new(map),
+                bias,
+            },
+            output,
+        ))
     }
 
     fn affine(&mut self, node: &Node<he::Op>, layout: VectorLayout, affine: &Affine) -> Compute {

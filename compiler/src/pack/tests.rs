@@ -24,7 +24,12 @@ fn network(widths: &[usize]) -> Graph<he::Op> {
         if layer > 0 {
             last = out.push(&format!("square{layer}"), he::Op::Square, &[last], &pair[..1]);
         }
-        last = out.push(&format!("fc{layer}"), dense(pair[1], pair[0], layer), &[last], &pair[1..]);
+        last = out.push(
+            &format!("fc{layer}"),
+            dense(pair[1], pair[0], layer),
+            &[last],
+            &pair[1..],
+        );
     }
     out.finish(last)
 }
@@ -34,8 +39,9 @@ fn network(widths: &[usize]) -> Graph<he::Op> {
 fn check(graph: &Graph<he::Op>, slots: u32) -> Packed {
     let packed = pack(graph, Slots(slots)).expect("it fits");
     let len = graph.iter().next().map_or(0, |(_, node)| node.len());
-    let inputs: Vec<Vec<f64>> =
-        (0..3).map(|sample| (0..len).map(|i| ((i + 5 * sample) as f64 * 0.77).sin()).collect()).collect();
+    let inputs: Vec<Vec<f64>> = (0..3)
+        .map(|sample| (0..len).map(|i| ((i + 5 * sample) as f64 * 0.77).sin()).collect())
+        .collect();
     let inputs: Vec<&[f64]> = inputs.iter().map(Vec::as_slice).collect();
     let polynomial = ClearPolynomial::new(graph);
     for (input, found) in inputs.iter().zip(evaluate_packed(&packed, &inputs)) {
@@ -107,22 +113,42 @@ fn affine_maps_and_branches_are_packed() {
     let flat = out.push("flat", he::Op::Reshape, &[sum], &[6]);
     let last = out.push("fc", dense(4, 6, 3), &[flat], &[4]);
     let packed = check(&out.finish(last), 64);
-    let levels = packed.graph.iter().filter(|(_, node)| node.op.compute.takes_a_level()).count();
+    let levels = packed
+        .graph
+        .iter()
+        .filter(|(_, node)| node.op.compute.takes_a_level())
+        .count();
     assert_eq!(levels, 3, "a shift takes no level");
 }
 
 #[test]
 fn what_does_not_fit_is_named() {
     let refused = pack(&network(&[784, 128, 10]), Slots(512)).expect_err("784 elements in 512 slots");
-    assert_eq!(refused, TooFewSlots { node: "x".to_owned(), needed: 1024 });
+    assert_eq!(
+        refused,
+        TooFewSlots {
+            node: "x".to_owned(),
+            needed: 1024
+        }
+    );
 }
 
 #[test]
 fn operations_on_images_are_refused_together() {
     let mut out = GraphBuilder::default();
-    let x = out.push("x", he::Op::Input, &[], &[2, 4, 4]);
-    let square = out.push("square", he::Op::Square, &[x], &[2, 4, 4]);
-    let pool = out.push("pool", he::Op::GlobalAveragePool, &[square], &[2, 1, 1]);
-    let refused = unpackable(&out.finish(pool));
-    assert_eq!(refused.iter().map(|node| node.node.as_str()).collect::<Vec<_>>(), ["pool"]);
+    let x = out.push("x", nn::Op::Input, &[], &[2, 4, 4]);
+    let window = nn::Pool {
+        kernel: [2, 2],
+        strides: [2, 2],
+        pads: [0; 4],
+        count_include_pad: false,
+    };
+    let max = out.push("max", nn::Op::MaxPool(window), &[x], &[2, 2, 2]);
+    let square = out.push("square", nn::Op::Square, &[max], &[2, 2, 2]);
+    let mean = out.push("mean", nn::Op::GlobalAveragePool, &[square], &[2, 1, 1]);
+    let refused = unpackable(&out.finish(mean));
+    assert_eq!(
+        refused.iter().map(|node| node.node.as_str()).collect::<Vec<_>>(),
+        ["max", "mean"]
+    );
 }

@@ -45,19 +45,29 @@ impl Drafts {
 /// Places the levels of a packed network.
 pub(crate) fn place_levels(packed: &Packed) -> Drafts {
     let levels = levels(&packed.graph);
-    let mut placer = Placer { lines: Vec::new(), maps: Vec::new(), drops: BTreeMap::new() };
+    let mut placer = Placer {
+        lines: Vec::new(),
+        maps: Vec::new(),
+        drops: BTreeMap::new(),
+    };
     let mut values: Vec<ValueId> = Vec::with_capacity(packed.graph.len());
     for (id, node) in packed.graph.iter() {
         let level = Level(levels[id.index()]);
         let before = Level(level.0 + u32::from(node.op.compute.takes_a_level()));
-        let args: Vec<ValueId> =
-            node.args.iter().map(|arg| placer.at_level(values[arg.index()], before)).collect();
+        let args: Vec<ValueId> = node
+            .args
+            .iter()
+            .map(|arg| placer.at_level(values[arg.index()], before))
+            .collect();
         values.push(placer.node(node, &args, level, before));
     }
     let output = packed.graph.output();
     let (arg, node) = (values[output.index()], packed.graph.node(output));
     placer.push(Instruction::Output { arg }, (Level(0), ScalePower::One), node);
-    Drafts { lines: placer.lines, maps: placer.maps }
+    Drafts {
+        lines: placer.lines,
+        maps: placer.maps,
+    }
 }
 
 /// The level of every node's result: the highest at which a reader takes it, 0 for the output.
@@ -80,7 +90,9 @@ pub(crate) fn longest_chain(graph: &Graph<Op>) -> Vec<NodeId> {
         let operand = levels[id.index()] + u32::from(node.op.compute.takes_a_level());
         node.args.iter().any(|arg| levels[arg.index()] == operand)
     };
-    let takers = graph.iter().filter(|(id, node)| node.op.compute.takes_a_level() && on_chain(*id, node));
+    let takers = graph
+        .iter()
+        .filter(|(id, node)| node.op.compute.takes_a_level() && on_chain(*id, node));
     takers.map(|(id, _)| id).collect()
 }
 
@@ -93,7 +105,13 @@ struct Placer {
 impl Placer {
     fn push(&mut self, op: Instruction, (level, power): (Level, ScalePower), node: &Node<Op>) -> ValueId {
         let id = ValueId(self.lines.len() as u32);
-        self.lines.push(Draft { op, level, power, layout: node.op.layout, node: node.name.clone() });
+        self.lines.push(Draft {
+            op,
+            level,
+            power,
+            layout: node.op.layout,
+            node: node.name.clone(),
+        });
         id
     }
 
@@ -106,7 +124,11 @@ impl Placer {
         if let Some(&dropped) = self.drops.get(&(value, level)) {
             return dropped;
         }
-        let dropped = Draft { op: Instruction::DropLevel { arg: value }, level, ..line.clone() };
+        let dropped = Draft {
+            op: Instruction::DropLevel { arg: value },
+            level,
+            ..line.clone()
+        };
         let id = ValueId(self.lines.len() as u32);
         self.lines.push(dropped);
         self.drops.insert((value, level), id);
@@ -119,23 +141,72 @@ impl Placer {
         let two = (before, ScalePower::Two);
         let product = match &node.op.compute {
             Compute::Input => return self.push(Instruction::Input, one, node),
-            Compute::Add => return self.push(Instruction::Add { lhs: args[0], rhs: args[1] }, one, node),
-            Compute::Sub => return self.push(Instruction::Sub { lhs: args[0], rhs: args[1] }, one, node),
+            Compute::Add => {
+                return self.push(
+                    Instruction::Add {
+                        lhs: args[0],
+                        rhs: args[1],
+                    },
+                    one,
+                    node,
+                );
+            }
+            Compute::Sub => {
+                return self.push(
+                    Instruction::Sub {
+                        lhs: args[0],
+                        rhs: args[1],
+                    },
+                    one,
+                    node,
+                );
+            }
             Compute::Shift(shift) => {
-                return self.push(Instruction::AddConst { arg: args[0], value: shift.clone() }, one, node);
+                return self.push(
+                    Instruction::AddConst {
+                        arg: args[0],
+                        value: shift.clone(),
+                    },
+                    one,
+                    node,
+                );
             }
             Compute::Linear { map, bias } => {
                 let id = MapId(self.maps.len() as u32);
                 self.maps.push(map.as_ref().clone());
                 let sum = self.push(Instruction::Linear { arg: args[0], map: id }, two, node);
-                let value = Constant::Vector { data: *bias, layout: map.output };
+                let value = Constant::Vector {
+                    data: *bias,
+                    layout: map.output,
+                };
                 self.push(Instruction::AddConst { arg: sum, value }, two, node)
             }
             Compute::Scale { factor, shift } => {
-                let scaled = self.push(Instruction::MulConst { arg: args[0], value: factor.clone() }, two, node);
-                self.push(Instruction::AddConst { arg: scaled, value: shift.clone() }, two, node)
+                let scaled = self.push(
+                    Instruction::MulConst {
+                        arg: args[0],
+                        value: factor.clone(),
+                    },
+                    two,
+                    node,
+                );
+                self.push(
+                    Instruction::AddConst {
+                        arg: scaled,
+                        value: shift.clone(),
+                    },
+                    two,
+                    node,
+                )
             }
-            Compute::Mul => self.push(Instruction::Mul { lhs: args[0], rhs: args[1] }, two, node),
+            Compute::Mul => self.push(
+                Instruction::Mul {
+                    lhs: args[0],
+                    rhs: args[1],
+                },
+                two,
+                node,
+            ),
             Compute::Square => self.push(Instruction::Square { arg: args[0] }, two, node),
         };
         self.push(Instruction::Rescale { arg: product }, (after, ScalePower::One), node)

@@ -106,7 +106,9 @@ pub fn schedule(
         }
         refusal = Some(refuse(&packed, &drafts, &candidates, options));
     }
-    Err(Box::new(refusal.unwrap_or_else(|| Infeasible::no_ring(options.max_log_n))))
+    Err(Box::new(
+        refusal.unwrap_or_else(|| Infeasible::no_ring(options.max_log_n)),
+    ))
 }
 
 /// The largest calibrated value of every line, with margin.
@@ -115,7 +117,8 @@ pub fn schedule(
 /// done to them is linear.
 fn bounds(drafts: &Drafts, values: &LineValues, margin: f64) -> Vec<f64> {
     let ids = (0..drafts.lines.len() as u32).map(ValueId);
-    ids.map(|id| (margin * values.largest(id)).max(SMALLEST_BOUND)).collect()
+    ids.map(|id| (margin * values.largest(id)).max(SMALLEST_BOUND))
+        .collect()
 }
 
 fn finish(
@@ -141,7 +144,11 @@ fn finish(
     };
     let lines = lines.into_iter().zip(bounds).zip(&choice.errors).map(line).collect();
     Scheduled {
-        program: CkksProgram { params: choice.params, maps, lines },
+        program: CkksProgram {
+            params: choice.params,
+            maps,
+            lines,
+        },
         packed,
         candidates,
         precision_bits: choice.precision_bits,
@@ -164,15 +171,25 @@ fn note(draft: &Draft, notes: &BTreeMap<String, String>) -> String {
         | Instruction::DropLevel { .. }
         | Instruction::Output { .. } => false,
     };
-    if carries { notes.get(&draft.node).cloned().unwrap_or_default() } else { String::new() }
+    if carries {
+        notes.get(&draft.node).cloned().unwrap_or_default()
+    } else {
+        String::new()
+    }
 }
 
 /// Why the largest ring that was tried is not enough.
 fn refuse(packed: &Packed, drafts: &Drafts, candidates: &[Candidate], options: &ScheduleOptions) -> Infeasible {
-    let chain: Vec<&str> =
-        longest_chain(&packed.graph).into_iter().map(|id| packed.graph.node(id).name.as_str()).collect();
-    let in_largest = candidates.iter().filter(|candidate| candidate.log_n == options.max_log_n);
-    let best = in_largest.filter_map(|candidate| candidate.precision_bits).reduce(f64::max);
+    let chain: Vec<&str> = longest_chain(&packed.graph)
+        .into_iter()
+        .map(|id| packed.graph.node(id).name.as_str())
+        .collect();
+    let in_largest = candidates
+        .iter()
+        .filter(|candidate| candidate.log_n == options.max_log_n);
+    let best = in_largest
+        .filter_map(|candidate| candidate.precision_bits)
+        .reduce(f64::max);
     match best {
         Some(bits) => Infeasible::precision(&chain, bits, options.precision_bits, options.max_log_n),
         None => Infeasible::modulus(&chain, drafts.depth(), options.max_log_n),

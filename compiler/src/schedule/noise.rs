@@ -39,7 +39,10 @@ impl Prediction<'_> {
             variances.push(next);
         }
         let bound = |variances: &Variances| {
-            let largest = variances.iter().flatten().fold(0.0, |largest: f64, &variance| largest.max(variance));
+            let largest = variances
+                .iter()
+                .flatten()
+                .fold(0.0, |largest: f64, &variance| largest.max(variance));
             BOUND_DEVIATIONS * largest.sqrt()
         };
         variances.iter().map(bound).collect()
@@ -51,13 +54,16 @@ impl Prediction<'_> {
         let relinearize = || square(noise.key_switch(line.level, ScalePower::Two));
         match &line.op {
             Instruction::Input => {
-                let fresh = square(noise.fresh(line.level));
+                // The client may encrypt under either key; the bound holds for both.
+                let fresh = square(noise.fresh(line.level).max(noise.fresh_public(line.level)));
                 self.values.of(id).iter().map(|x| vec![fresh; x.len()]).collect()
             }
             Instruction::Linear { arg, map } => self.linear(line, *arg, &self.drafts.maps[map.index()], of(*arg)),
             Instruction::Rotate { arg, .. } => add_to_all(of(*arg), square(noise.key_switch(line.level, line.power))),
             Instruction::Add { lhs, rhs } | Instruction::Sub { lhs, rhs } => {
-                combine(of(*lhs), of(*rhs), |_, _, left, right| square(left.sqrt() + right.sqrt()))
+                combine(of(*lhs), of(*rhs), |_, _, left, right| {
+                    square(left.sqrt() + right.sqrt())
+                })
             }
             Instruction::AddConst { arg, .. } => add_to_all(of(*arg), square(self.encode(line))),
             Instruction::MulConst { arg, value } => self.mul_const(line, *arg, value, of(*arg)),
@@ -77,7 +83,7 @@ impl Prediction<'_> {
             Instruction::Rescale { arg } => add_to_all(of(*arg), square(noise.rescale(line.level))),
             Instruction::DropLevel { arg } => {
                 // The integer that carries the value to the new scale is rounded: an error relative to the value.
-                let relative = square(0.5 / self.params.scale(line.level));
+                let relative = square(noise.encode_const(line.level));
                 let x = self.values.of(*arg);
                 let rescale = square(noise.rescale(line.level));
                 combine(of(*arg), of(*arg), |sample, element, variance, _| {
@@ -98,10 +104,10 @@ impl Prediction<'_> {
     }
 
     fn mul_const(&self, line: &Draft, arg: ValueId, value: &Constant, operand: &Variances) -> Variances {
+        let noise = NoiseModel::new(self.params);
         let encode = match value {
-            // A single value is rounded to an integer of the scale's size: a relative error, no polynomial's.
-            Constant::Scalar(_) => square(0.5 / self.params.scale(line.level)),
-            Constant::Vector { .. } => square(NoiseModel::new(self.params).encode(line.level)),
+            Constant::Scalar(_) => square(noise.encode_const(line.level)),
+            Constant::Vector { .. } => square(noise.encode(line.level)),
         };
         let x = self.values.of(arg);
         combine(operand, operand, |sample, element, variance, _| {
@@ -109,8 +115,8 @@ impl Prediction<'_> {
         })
     }
 
-    /// A linear map: the operand's noise and the baby steps' through the matrix, the diagonals' rounding times the
-    /// operand, the giant steps' and the fold's.
+    /// A linear map: the noise of the operand and of the baby steps through the matrix, the rounding of the diagonals
+    /// times the operand, and the noise of the giant steps and the fold.
     fn linear(&self, line: &Draft, arg: ValueId, map: &LinearMap, operand: &Variances) -> Variances {
         let noise = NoiseModel::new(self.params);
         let Geometry::Dense { weights, cols, .. } = map.geometry;
@@ -119,28 +125,34 @@ impl Prediction<'_> {
         let baby = if counts.hoisted_rotations == 0 {
             0.0
         } else {
-            square(noise.key_switch(line.level, ScalePower::One))
+            square(noise.hoisted_key_switch(line.level, ScalePower::One))
         };
         let blocks = (1u64 << map.fold.len()) as f64;
         let products = f64::from(map.n_diagonals()) * blocks;
         let encode = square(noise.encode(line.level));
-        let rotations = rotation_variance(map, square(noise.key_switch(line.level, ScalePower::Two)));
+        let division = square(noise.mod_down(line.level, ScalePower::Two));
+        let rotations = rotation_variance(map, division, square(noise.key_switch(line.level, ScalePower::Two)));
         let samples = self.values.of(arg).iter().zip(operand);
         samples
             .map(|(x, variances)| {
                 let entering: Vec<f64> = variances.iter().map(|variance| variance + baby).collect();
                 let mean_square = x.iter().map(|&x| square(x)).sum::<f64>() / f64::from(map.input.period);
                 let added = encode * products * mean_square + rotations;
-                product(&squares, cols as usize, &entering).iter().map(|variance| variance + added).collect()
+                product(&squares, cols as usize, &entering)
+                    .iter()
+                    .map(|variance| variance + added)
+                    .collect()
             })
             .collect()
     }
 }
 
-/// What giant steps and folds add: each giant step's rotation once in every block that the fold sums, each fold's own.
-fn rotation_variance(map: &LinearMap, key_switch: f64) -> f64 {
-    let giants = map.giant_steps().len().saturating_sub(1) as f64;
-    map.fold.iter().fold(giants * key_switch, |variance, _| 2.0 * variance + key_switch)
+/// What giant steps and folds add: each giant step's division and rotation once in every block that the fold sums, each
+/// fold's own rotation.
+fn rotation_variance(map: &LinearMap, division: f64, key_switch: f64) -> f64 {
+    let giants = map.giant_steps().len() as f64;
+    let sum = giants * division + (giants - 1.0) * key_switch;
+    map.fold.iter().fold(sum, |variance, _| 2.0 * variance + key_switch)
 }
 
 fn square(x: f64) -> f64 {
@@ -157,12 +169,18 @@ fn combine(left: &Variances, right: &Variances, rule: impl Fn(usize, usize, f64,
     pairs
         .map(|(sample, (left, right))| {
             let elements = left.iter().zip(right).enumerate();
-            elements.map(|(element, (&l, &r))| rule(sample, element, l, r)).collect()
+            elements
+                .map(|(element, (&l, &r))| rule(sample, element, l, r))
+                .collect()
         })
         .collect()
 }
 
 /// How precise a result is, in bits: `-log2(error / largest)`.
 pub(crate) fn precision_bits(error: f64, largest: f64) -> f64 {
-    if largest <= 0.0 || error <= 0.0 { 0.0 } else { libm::log2(largest / error) }
+    if largest <= 0.0 || error <= 0.0 {
+        0.0
+    } else {
+        libm::log2(largest / error)
+    }
 }

@@ -94,8 +94,12 @@ impl Search<'_> {
     }
 
     fn predict(&self, params: CkksParams) -> (Choice, Candidate) {
-        let prediction =
-            Prediction { drafts: self.drafts, values: self.values, weights: self.weights, params: &params };
+        let prediction = Prediction {
+            drafts: self.drafts,
+            values: self.values,
+            weights: self.weights,
+            params: &params,
+        };
         let errors = prediction.error_bounds();
         let output = ValueId(self.drafts.lines.len() as u32 - 1);
         let precision_bits = precision_bits(errors[output.index()], self.values.largest(output));
@@ -107,12 +111,21 @@ impl Search<'_> {
             precision_bits: Some(precision_bits),
             verdict: String::new(),
         };
-        (Choice { params, errors, precision_bits }, candidate)
+        (
+            Choice {
+                params,
+                errors,
+                precision_bits,
+            },
+            candidate,
+        )
     }
 
     /// The secure parameter set with the largest scale.
     fn largest_scale(&self, log_n: u32, digit_len: u32) -> Option<CkksParams> {
-        (MIN_LOG_SCALE..=MAX_LOG_SCALE).rev().find_map(|log_scale| self.build(log_n, digit_len, log_scale).ok()?)
+        (MIN_LOG_SCALE..=MAX_LOG_SCALE)
+            .rev()
+            .find_map(|log_scale| self.build(log_n, digit_len, log_scale).ok()?)
     }
 
     /// The set of a given scale, if it is secure and no line overflows.
@@ -123,7 +136,13 @@ impl Search<'_> {
         if log_q0 > MAX_LOG_PRIME || log_q0 + levels * log_scale > limit {
             return Ok(None);
         }
-        let params = CkksParams::build(&ChainRequest { log_n, levels, log_scale, log_q0, digit_len })?;
+        let params = CkksParams::build(&ChainRequest {
+            log_n,
+            levels,
+            log_scale,
+            log_q0,
+            digit_len,
+        })?;
         params.check_secure()?;
         Ok(self.has_headroom(&params).then_some(params))
     }
@@ -170,6 +189,10 @@ impl Search<'_> {
             | Instruction::DropLevel { .. }
             | Instruction::Output { .. } => 0.0,
         };
-        self.drafts.lines.iter().map(|line| key_switches(&line.op) * one(line.level)).sum()
+        self.drafts
+            .lines
+            .iter()
+            .map(|line| key_switches(&line.op) * one(line.level))
+            .sum()
     }
 }

@@ -6,12 +6,19 @@ use super::*;
 use crate::graph::{GraphBuilder, NodeId};
 use crate::he::Op;
 
-const OPTIONS: ScheduleOptions = ScheduleOptions { margin: 1.25, precision_bits: 12.0, max_log_n: 16 };
+const OPTIONS: ScheduleOptions = ScheduleOptions {
+    margin: 1.25,
+    precision_bits: 12.0,
+    max_log_n: 16,
+};
 
 fn dense(rows: usize, cols: usize, seed: f64) -> Op {
     let weight = |(r, c): (usize, usize)| ((r * cols + c) as f64 * 12.9898 + seed).sin() * 2.0 / (cols as f64).sqrt();
     let bias = Array1::from_shape_fn(rows, |r| (r as f64 + seed).cos() * 0.1);
-    Op::Dense { weights: Array2::from_shape_fn((rows, cols), weight).into_shared(), bias: bias.into_shared() }
+    Op::Dense {
+        weights: Array2::from_shape_fn((rows, cols), weight).into_shared(),
+        bias: bias.into_shared(),
+    }
 }
 
 /// A chain of dense layers of the given widths, squares in between.
@@ -22,7 +29,12 @@ fn network(widths: &[usize]) -> Graph<Op> {
         if layer > 0 {
             last = out.push(&format!("act{layer}"), Op::Square, &[last], &pair[..1]);
         }
-        last = out.push(&format!("fc{layer}"), dense(pair[1], pair[0], layer as f64), &[last], &pair[1..]);
+        last = out.push(
+            &format!("fc{layer}"),
+            dense(pair[1], pair[0], layer as f64),
+            &[last],
+            &pair[1..],
+        );
     }
     out.finish(last)
 }
@@ -41,7 +53,13 @@ fn scheduled(graph: &Graph<Op>) -> Scheduled {
 fn listing(scheduled: &Scheduled) -> String {
     let line = |line: &Line| {
         let op = serde_json::to_value(&line.op).expect("instructions are plain data");
-        format!("{} {} {} {}\n", op["op"].as_str().unwrap_or_default(), line.node, line.level, line.power)
+        format!(
+            "{} {} {} {}\n",
+            op["op"].as_str().unwrap_or_default(),
+            line.node,
+            line.level,
+            line.power
+        )
     };
     scheduled.program.lines.iter().map(line).collect()
 }
@@ -98,11 +116,19 @@ fn parameters_are_secure_and_leave_headroom() {
 #[test]
 fn the_smallest_ring_is_taken_and_the_others_say_why_not() {
     let scheduled = scheduled(&network(&[16, 8, 4]));
-    let chosen: Vec<&Candidate> =
-        scheduled.candidates.iter().filter(|candidate| candidate.verdict == "chosen").collect();
+    let chosen: Vec<&Candidate> = scheduled
+        .candidates
+        .iter()
+        .filter(|candidate| candidate.verdict == "chosen")
+        .collect();
     assert_eq!(chosen.len(), 1);
     assert_eq!(chosen[0].log_n, scheduled.program.params.log_n);
-    assert!(scheduled.candidates.iter().all(|candidate| candidate.log_n <= chosen[0].log_n));
+    assert!(
+        scheduled
+            .candidates
+            .iter()
+            .all(|candidate| candidate.log_n <= chosen[0].log_n)
+    );
 }
 
 #[test]
@@ -112,13 +138,20 @@ fn bounds_are_the_largest_values_with_margin() {
     let outputs: Vec<Vec<f64>> = samples(16).iter().map(|sample| polynomial.output(sample)).collect();
     let largest = outputs.iter().flatten().fold(0.0f64, |largest, x| largest.max(x.abs()));
     let line = scheduled(&graph).program.lines.pop().expect("an output line");
-    assert!((line.bound / (1.25 * largest) - 1.0).abs() < 1e-12, "{} for {largest}", line.bound);
+    assert!(
+        (line.bound / (1.25 * largest) - 1.0).abs() < 1e-12,
+        "{} for {largest}",
+        line.bound
+    );
 }
 
 #[test]
 fn too_many_levels_name_the_chain_and_the_ways_out() {
     let graph = network(&[8; 40]);
-    let options = ScheduleOptions { max_log_n: 13, ..OPTIONS };
+    let options = ScheduleOptions {
+        max_log_n: 13,
+        ..OPTIONS
+    };
     let refused = schedule(&graph, &samples(8), &BTreeMap::new(), &options).expect_err("77 levels");
     assert!(refused.needs.starts_with("77 levels"), "{refused:?}");
     assert!(refused.remedies[0].contains("2^14"), "{refused:?}");
@@ -127,7 +160,10 @@ fn too_many_levels_name_the_chain_and_the_ways_out() {
 #[test]
 fn a_long_vector_names_its_layer() {
     let graph = network(&[5000, 4]);
-    let options = ScheduleOptions { max_log_n: 13, ..OPTIONS };
+    let options = ScheduleOptions {
+        max_log_n: 13,
+        ..OPTIONS
+    };
     let refused = schedule(&graph, &samples(5000), &BTreeMap::new(), &options).expect_err("5000 elements");
     assert_eq!((refused.node.as_str(), refused.needs.as_str()), ("x", "8192 slots"));
 }
@@ -143,7 +179,10 @@ fn predicted_noise_is_what_injected_noise_does() {
         let ratio = predicted / measured;
         // Six deviations against the largest of some thousand draws, near 3.5; encoding and the key switches inside maps,
         // half of the noise in narrow layers, are not injected.
-        assert!((1.0..8.0).contains(&ratio), "{widths:?}: predicted {predicted:e}, measured {measured:e}");
+        assert!(
+            (1.0..8.0).contains(&ratio),
+            "{widths:?}: predicted {predicted:e}, measured {measured:e}"
+        );
     }
 }
 
@@ -155,7 +194,9 @@ fn injected(scheduled: &Scheduled, samples: &Samples, draws: usize) -> f64 {
     let mut gaussian = move |deviation: f64| {
         let mut sum = -6.0;
         for _ in 0..12 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             sum += (state >> 11) as f64 / (1u64 << 53) as f64;
         }
         sum * deviation
@@ -165,12 +206,15 @@ fn injected(scheduled: &Scheduled, samples: &Samples, draws: usize) -> f64 {
         let exact = run(scheduled, sample, &mut |_, _| 0.0);
         for _ in 0..draws {
             let noisy = run(scheduled, sample, &mut |line: &Line, _| match line.op {
-                Instruction::Input => gaussian(noise.fresh(line.level)),
+                Instruction::Input => gaussian(noise.fresh_public(line.level)),
                 Instruction::Rescale { .. } => gaussian(noise.rescale(line.level)),
                 Instruction::Square { .. } => gaussian(noise.key_switch(line.level, line.power)),
                 _ => 0.0,
             });
-            largest = exact.iter().zip(&noisy).fold(largest, |largest, (a, b)| largest.max((a - b).abs()));
+            largest = exact
+                .iter()
+                .zip(&noisy)
+                .fold(largest, |largest, (a, b)| largest.max((a - b).abs()));
         }
     }
     largest
@@ -183,12 +227,15 @@ fn run(scheduled: &Scheduled, sample: &[f64], noise: &mut dyn FnMut(&Line, usize
     for line in &scheduled.program.lines {
         match &line.op {
             Instruction::Linear { map, .. } => {
-                let heron_plan::Geometry::Dense { weights: matrix, cols, .. } =
-                    scheduled.program.maps[map.index()].geometry;
+                let heron_plan::Geometry::Dense {
+                    weights: matrix, cols, ..
+                } = scheduled.program.maps[map.index()].geometry;
                 x = values::product(values::tensor(weights, matrix), cols as usize, &x);
             }
             Instruction::AddConst { value, .. } => {
-                x.iter_mut().enumerate().for_each(|(e, x)| *x += values::constant_element(value, weights, e));
+                x.iter_mut()
+                    .enumerate()
+                    .for_each(|(e, x)| *x += values::constant_element(value, weights, e));
             }
             Instruction::Square { .. } => x.iter_mut().for_each(|x| *x *= *x),
             _ => {}
@@ -202,6 +249,9 @@ fn run(scheduled: &Scheduled, sample: &[f64], noise: &mut dyn FnMut(&Line, usize
 fn the_longest_chain_skips_what_takes_no_level() {
     let packed = pack(&network(&[16, 8, 4]), Slots(4096)).expect("it fits");
     let chain: Vec<NodeId> = longest_chain(&packed.graph);
-    let names: Vec<&str> = chain.into_iter().map(|id| packed.graph.node(id).name.as_str()).collect();
+    let names: Vec<&str> = chain
+        .into_iter()
+        .map(|id| packed.graph.node(id).name.as_str())
+        .collect();
     assert_eq!(names, ["fc0", "act1", "fc1"]);
 }

@@ -23,30 +23,51 @@ impl LineValues {
 
     /// The largest magnitude of a line.
     pub(crate) fn largest(&self, line: ValueId) -> f64 {
-        self.of(line).iter().flatten().fold(0.0, |largest, value| value.abs().max(largest))
+        self.of(line)
+            .iter()
+            .flatten()
+            .fold(0.0, |largest, value| value.abs().max(largest))
     }
 }
 
 /// Evaluates a program on samples.
 pub(crate) fn line_values(drafts: &Drafts, weights: &Weights, samples: &Samples) -> LineValues {
-    let mut values = LineValues { tables: Vec::new(), of_line: Vec::new() };
+    let mut values = LineValues {
+        tables: Vec::new(),
+        of_line: Vec::new(),
+    };
     for line in &drafts.lines {
         let zip = |lhs: ValueId, rhs: ValueId, combine: fn(f64, f64) -> f64| {
             let combined = |(l, r): (&Vec<f64>, &Vec<f64>)| l.iter().zip(r).map(|(&l, &r)| combine(l, r)).collect();
-            values.of(lhs).iter().zip(values.of(rhs)).map(combined).collect::<Vec<Vec<f64>>>()
+            values
+                .of(lhs)
+                .iter()
+                .zip(values.of(rhs))
+                .map(combined)
+                .collect::<Vec<Vec<f64>>>()
         };
         let with = |arg: ValueId, constant: &Constant, combine: fn(f64, f64) -> f64| {
             let factor = |element: usize| constant_element(constant, weights, element);
-            let combined =
-                |x: &Vec<f64>| x.iter().enumerate().map(|(e, &x)| combine(x, factor(e))).collect::<Vec<f64>>();
+            let combined = |x: &Vec<f64>| {
+                x.iter()
+                    .enumerate()
+                    .map(|(e, &x)| combine(x, factor(e)))
+                    .collect::<Vec<f64>>()
+            };
             values.of(arg).iter().map(combined).collect::<Vec<_>>()
         };
         let table = match &line.op {
             Instruction::Input => samples.iter().map(<[f64]>::to_vec).collect(),
             Instruction::Linear { arg, map } => {
-                let Geometry::Dense { weights: matrix, cols, .. } = drafts.maps[map.index()].geometry;
+                let Geometry::Dense {
+                    weights: matrix, cols, ..
+                } = drafts.maps[map.index()].geometry;
                 let matrix = tensor(weights, matrix);
-                values.of(*arg).iter().map(|x| product(matrix, cols as usize, x)).collect()
+                values
+                    .of(*arg)
+                    .iter()
+                    .map(|x| product(matrix, cols as usize, x))
+                    .collect()
             }
             Instruction::Add { lhs, rhs } => zip(*lhs, *rhs, |l, r| l + r),
             Instruction::Sub { lhs, rhs } => zip(*lhs, *rhs, |l, r| l - r),
