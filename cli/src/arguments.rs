@@ -1,0 +1,138 @@
+//! Values of options that are more than a word or a number.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use heron_plan::Normalization;
+use heron_runtime::files::{FileError, Tensor, read_tensor};
+
+/// An array in a file: `x.npy`, or `x.npz:member`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TensorRef {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// The array in an `.npz` file; the only one where none is named.
+    pub(crate) member: Option<String>,
+}
+
+impl TensorRef {
+    /// A file that has one array.
+    pub(crate) fn whole(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            member: None,
+        }
+    }
+
+    /// Reads the array.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub(crate) fn read(&self) -> Result<Tensor, FileError> {
+        read_tensor(&self.path, self.member.as_deref())
+    }
+
+    /// Reads samples of a shape: where one of the two is flat, the array is taken in the other's shape.
+    ///
+    /// # Errors
+    /// What reading gives. Whether the shapes agree is for the reader of the samples to say.
+    pub(crate) fn read_samples(&self, shape: &[usize]) -> Result<Tensor, FileError> {
+        let mut tensor = self.read()?;
+        let Some((&n, sample)) = tensor.shape.split_first() else {
+            return Ok(tensor);
+        };
+        let elements = |shape: &[usize]| shape.iter().product::<usize>();
+        let flat = sample.len() == 1 || shape.len() == 1;
+        if flat && !sample.is_empty() && elements(sample) == elements(shape) {
+            tensor.shape = [&[n], shape].concat();
+        }
+        Ok(tensor)
+    }
+}
+
+impl FromStr for TensorRef {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (path, member) = match text.rsplit_once(':') {
+            Some((path, member)) if path.ends_with(".npz") => (path, Some(member.to_owned())),
+            _ => (text, None),
+        };
+        Ok(Self {
+            path: PathBuf::from(path),
+            member,
+        })
+    }
+}
+
+impl fmt::Display for TensorRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        self.member.iter().try_for_each(|member| write!(f, ":{member}"))
+    }
+}
+
+/// A normalization as numbers separated by commas: a scale, then means, then as many deviations.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NormalizeOption(pub(crate) Normalization);
+
+impl FromStr for NormalizeOption {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = |word: &str| word.trim().parse().map_err(|_| format!("`{word}` is not a number"));
+        let numbers: Vec<f64> = text.split(',').map(number).collect::<Result<_, _>>()?;
+        let [scale, rest @ ..] = numbers.as_slice() else {
+            return Err("numbers are missing".to_owned());
+        };
+        if rest.is_empty() || rest.len() % 2 != 0 {
+            return Err(
+                "expected scale,mean,std, or scale, a mean for each channel, a std for each channel".to_owned(),
+            );
+        }
+        let (mean, std) = rest.split_at(rest.len() / 2);
+        if numbers.iter().any(|number| !number.is_finite()) || *scale == 0.0 || std.iter().any(|std| *std <= 0.0) {
+            return Err("scale must not be 0, deviations must be positive, and all must be finite".to_owned());
+        }
+        Ok(Self(Normalization {
+            scale: *scale,
+            mean: mean.to_vec(),
+            std: std.to_vec(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> TensorRef {
+        let Ok(parsed) = text.parse();
+        parsed
+    }
+
+    #[test]
+    fn a_colon_names_an_array_of_an_npz_only() {
+        assert_eq!(parse("data/x.npz:calib").member.as_deref(), Some("calib"));
+        assert_eq!(parse("C:/x.npz").path, PathBuf::from("C:/x.npz"));
+        assert_eq!(parse("odd:name.npy").member, None);
+        assert_eq!(parse("data/x.npz:calib").to_string(), "data/x.npz:calib");
+    }
+
+    #[test]
+    fn a_normalization_has_as_many_deviations_as_means() {
+        let parsed: NormalizeOption = "0.5,1,2,3,4".parse().expect("two channels");
+        assert_eq!(
+            parsed.0,
+            Normalization {
+                scale: 0.5,
+                mean: vec![1.0, 2.0],
+                std: vec![3.0, 4.0]
+            }
+        );
+        for wrong in ["", "1", "1,2", "1,2,3,4", "1,2,x", "0,1,1", "1,0,0", "1,nan,1"] {
+            assert!(wrong.parse::<NormalizeOption>().is_err(), "{wrong}");
+        }
+    }
+}

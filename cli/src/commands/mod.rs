@@ -1,0 +1,27 @@
+//! One file per command.
+
+mod check;
+mod compile;
+mod decrypt;
+mod demo;
+mod encrypt;
+mod inspect;
+mod keygen;
+mod ops;
+mod report;
+mod run;
+mod simulate;
+mod verify;
+
+pub(crate) use check::CheckArgs;
+pub(crate) use compile::CompileArgs;
+pub(crate) use decrypt::DecryptArgs;
+pub(crate) use demo::DemoArgs;
+pub(crate) use encrypt::EncryptArgs;
+pub(crate) use inspect::InspectArgs;
+pub(crate) use keygen::KeygenArgs;
+pub(crate) use ops::OpsArgs;
+pub(crate) use report::ReportArgs;
+pub(crate) use run::RunArgs;
+pub(crate) use simulate::SimulateArgs;
+pub(crate) use verify::VerifyArgs;

@@ -1,0 +1,208 @@
+//! `heron report`: what a plan costs, layer by layer, and how secure it is.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use heron_compiler::approximate::{ActivationReport, Form};
+use heron_compiler::gate::Accuracy;
+use heron_compiler::report::Report;
+use heron_runtime::files::read_report;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::security_card;
+use crate::table::{Align, Table, pairs, wrap};
+use crate::units;
+
+const AFTER_HELP: &str = "\
+Needs no key. The levels say where the modulus goes, rotations and products
+where the time goes.
+
+Example:
+  heron report digits.plan
+  heron report digits.plan --format json";
+
+/// Options of `report`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct ReportArgs {
+    /// The plan directory
+    plan: PathBuf,
+}
+
+impl ReportArgs {
+    /// Runs the command.
+    pub(crate) fn run(&self, context: &Context) -> Result<()> {
+        let bytes = read_report(&self.plan)?;
+        let report: Report = serde_json::from_slice(&bytes).map_err(|error| {
+            let message = format!("`{}` is damaged: {error}", self.plan.join("report.json").display());
+            Failure::new(Exit::Damaged, message).advise("compile the model again")
+        })?;
+        context.terminal.result(&report, |width| text(&report, width))?;
+        let plan = self.plan.display();
+        context
+            .terminal
+            .next(format_args!("heron keygen {plan}/client.json -o keys"));
+        Ok(())
+    }
+}
+
+fn text(report: &Report, width: usize) -> String {
+    let mut sections = vec![
+        format!("{}\n", report.name),
+        layer_table(report).render(width),
+        pairs(&cost_card(report), width),
+        pairs(&security_card::entries(&report.security), width),
+    ];
+    if !report.activations.is_empty() {
+        sections.insert(2, activation_table(&report.activations).render(width));
+    }
+    if !report.warnings.is_empty() {
+        let lines: Vec<String> = report
+            .warnings
+            .iter()
+            .flat_map(|w| wrap(&format!("warning: {w}"), width))
+            .collect();
+        sections.push(lines.join("\n") + "\n");
+    }
+    sections.join("\n")
+}
+
+fn layer_table(report: &Report) -> Table {
+    let mut table = Table::new(&[
+        ("layer", Align::Text),
+        ("in", Align::Number),
+        ("out", Align::Number),
+        ("depth", Align::Number),
+        ("rotations", Align::Number),
+        ("ct·ct", Align::Number),
+        ("ct·pt", Align::Number),
+        ("keys", Align::Number),
+    ]);
+    let count = |n: u64| if n == 0 { String::new() } else { n.to_string() };
+    for layer in &report.layers {
+        table.row([
+            layer.node.clone(),
+            layer.level_in.0.to_string(),
+            layer.level_out.0.to_string(),
+            count(u64::from(layer.depth)),
+            count(layer.rotations),
+            count(layer.counts.ciphertext_products),
+            count(layer.counts.plaintext_products),
+            if layer.key_bytes == 0 {
+                String::new()
+            } else {
+                units::bytes(layer.key_bytes)
+            },
+        ]);
+    }
+    let totals = &report.totals;
+    table.row([
+        "all".to_owned(),
+        String::new(),
+        String::new(),
+        report.layers.iter().map(|layer| layer.depth).sum::<u32>().to_string(),
+        totals.rotations.to_string(),
+        totals.counts.ciphertext_products.to_string(),
+        totals.counts.plaintext_products.to_string(),
+        units::bytes(totals.key_memory_bytes),
+    ]);
+    table
+}
+
+fn activation_table(activations: &[ActivationReport]) -> Table {
+    let mut table = Table::new(&[
+        ("activation", Align::Text),
+        ("function", Align::Text),
+        ("as", Align::Text),
+        ("on", Align::Number),
+        ("polynomials", Align::Number),
+        ("rms error", Align::Number),
+    ]);
+    for activation in activations {
+        let interval = activation.interval;
+        table.row([
+            activation.node.clone(),
+            activation.function.clone(),
+            form_name(activation.form).to_owned(),
+            format!("{:.2} to {:.2}", interval.min, interval.max),
+            activation.polynomials.to_string(),
+            format!("{:.4}", activation.mse.sqrt()),
+        ]);
+    }
+    table
+}
+
+fn form_name(form: Form) -> &'static str {
+    match form {
+        Form::Folded => "one square",
+        Form::Linear => "a line",
+        Form::TwoLevel => "two products",
+        Form::Products => "products",
+    }
+}
+
+/// What a plan costs and how good it is, in a few lines.
+pub(super) fn cost_card(report: &Report) -> Vec<(&'static str, String)> {
+    let (parameters, totals) = (&report.parameters, &report.totals);
+    vec![
+        (
+            "parameters",
+            format!(
+                "N = 2^{}, {} levels, scale 2^{}, log QP {:.0}",
+                parameters.log_n, parameters.levels, parameters.log_scale, parameters.log_qp
+            ),
+        ),
+        (
+            "work",
+            format!(
+                "{}, {} of two ciphertexts, {} with plaintexts",
+                units::count(totals.rotations as usize, "rotation"),
+                units::count(totals.counts.ciphertext_products as usize, "product"),
+                totals.counts.plaintext_products
+            ),
+        ),
+        (
+            "keys",
+            format!(
+                "{} for rotations; {} in a file, {} in memory",
+                totals.rotation_keys,
+                units::bytes(totals.key_file_bytes),
+                units::bytes(totals.key_memory_bytes)
+            ),
+        ),
+        (
+            "precision",
+            format!(
+                "at least {:.1} bits predicted, {} asked for",
+                report.precision.predicted_bits, report.precision.wanted_bits
+            ),
+        ),
+        ("accuracy", accuracy(&report.accuracy)),
+        (
+            "security",
+            format!(
+                "{} bits: log QP {:.1} of at most {} for N = 2^{}",
+                report.security.security_bits,
+                report.security.log_qp,
+                report.security.max_log_qp,
+                report.security.log_n
+            ),
+        ),
+    ]
+}
+
+fn accuracy(accuracy: &Accuracy) -> String {
+    let mut text = format!(
+        "{} of {} held-back samples get the clear network's answer",
+        accuracy.agreeing, accuracy.samples
+    );
+    if let (Some(clear), Some(polynomial)) = (accuracy.clear, accuracy.polynomial) {
+        text.push_str(&format!(
+            "; top-1 clear {}, polynomial {}",
+            units::percent(clear),
+            units::percent(polynomial)
+        ));
+    }
+    text
+}

@@ -1,0 +1,160 @@
+//! `heron run`: a plan on encrypted inputs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use heron_plan::Program;
+use heron_runtime::files::{read_ciphertexts, read_evaluation_keys, read_plan, write_ciphertexts};
+use heron_runtime::sessions::{RunProgress, Security, Server, ServerOptions, open_context};
+use serde::Serialize;
+
+use crate::artefact::{ForceOption, Written};
+use crate::context::Context;
+use crate::units;
+
+const AFTER_HELP: &str = "\
+Reads no secret: plan, evaluation keys and ciphertexts are all that a server
+has.
+
+Example:
+  heron run digits.plan --keys keys/eval.key -i x.ct -o y.ct";
+
+/// Encoded plaintexts are kept between samples up to this many bytes.
+const CACHE_BYTES: u64 = 4 << 30;
+
+/// Options of `run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct RunArgs {
+    /// The plan directory
+    pub(super) plan: PathBuf,
+    /// The evaluation keys
+    #[arg(long, value_name = "EVAL.key")]
+    pub(super) keys: PathBuf,
+    /// Encrypted inputs
+    #[arg(short, long, value_name = "X.ct")]
+    pub(super) input: PathBuf,
+    /// The ciphertext file to write
+    #[arg(short, long, value_name = "Y.ct")]
+    pub(super) output: PathBuf,
+    #[command(flatten)]
+    pub(super) force: ForceOption,
+}
+
+/// The results that were written.
+#[derive(Debug, Serialize)]
+pub(super) struct Ran {
+    #[serde(flatten)]
+    pub(super) written: Written,
+    /// How many samples were run.
+    pub(super) samples: usize,
+    /// The first sample, plaintexts being encoded.
+    pub(super) seconds_cold: f64,
+    /// The median of the others; missing where there is only one.
+    pub(super) seconds_warm: Option<f64>,
+}
+
+impl RunArgs {
+    /// Runs the command.
+    pub(crate) fn run(&self, context: &Context) -> Result<()> {
+        let ran = self.execute(context)?;
+        let terminal = context.terminal;
+        terminal.result(&ran, |_| String::new())?;
+        let first = units::seconds(ran.seconds_cold);
+        let others = ran
+            .seconds_warm
+            .map(|s| format!(", the others {} each", units::seconds(s)))
+            .unwrap_or_default();
+        terminal.say(format_args!(
+            "ran {}: the first in {first}{others}",
+            units::count(ran.samples, "sample")
+        ));
+        ran.written.announce(terminal);
+        let output = self.output.display();
+        terminal.next(format_args!(
+            "heron decrypt CLIENT.json --keys KEYS -i {output} -o y.npy"
+        ));
+        Ok(())
+    }
+
+    /// Runs the plan and writes the results.
+    pub(super) fn execute(&self, context: &Context) -> Result<Ran> {
+        let started = Instant::now();
+        self.force.check(&self.output)?;
+        let bundle = read_plan(&self.plan)?;
+        let Program::Ckks(program) = &bundle.plan.program;
+        let ring = open_context(&program.params, context.kernels, Security::Required)?;
+        let inputs = read_ciphertexts(&self.input, &ring, bundle.hash)?;
+        let step = context.terminal.step("loading keys");
+        let keys = read_evaluation_keys(&self.keys, &ring, bundle.hash)?;
+        drop(step);
+        let mut server = Server::new(
+            bundle,
+            ring,
+            Arc::new(keys),
+            ServerOptions {
+                cache_bytes: CACHE_BYTES,
+            },
+        )?;
+        let step = context.terminal.step("running");
+        let mut times = SampleTimes::start();
+        let outputs = server.run(&inputs, &mut |progress| {
+            let RunProgress {
+                sample,
+                n_samples,
+                step: line,
+            } = progress;
+            let done = line.id.index() + 1;
+            step.progress((sample * line.total + done) as u64, (n_samples * line.total) as u64);
+            if done == line.total {
+                times.lap();
+            }
+        })?;
+        drop(step);
+        write_ciphertexts(&self.output, &outputs, self.force.overwrite())?;
+        Ok(Ran {
+            written: Written::since(&self.output, started),
+            samples: outputs.ciphertexts.len(),
+            seconds_cold: times.cold(),
+            seconds_warm: times.warm(),
+        })
+    }
+}
+
+/// How long each sample took.
+#[derive(Debug)]
+pub(super) struct SampleTimes {
+    last: Instant,
+    seconds: Vec<f64>,
+}
+
+impl SampleTimes {
+    /// Begins with the first sample.
+    pub(super) fn start() -> Self {
+        Self {
+            last: Instant::now(),
+            seconds: Vec::new(),
+        }
+    }
+
+    /// Ends a sample and begins the next.
+    pub(super) fn lap(&mut self) {
+        let now = Instant::now();
+        self.seconds.push((now - self.last).as_secs_f64());
+        self.last = now;
+    }
+
+    /// The first sample.
+    pub(super) fn cold(&self) -> f64 {
+        self.seconds.first().copied().unwrap_or(0.0)
+    }
+
+    /// The median of all but the first.
+    pub(super) fn warm(&self) -> Option<f64> {
+        let mut warm = self.seconds.get(1..).unwrap_or_default().to_vec();
+        warm.sort_unstable_by(f64::total_cmp);
+        warm.get(warm.len() / 2).copied()
+    }
+}

@@ -1,0 +1,299 @@
+//! `heron simulate`: a plan or a model evaluated without encryption.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use heron_plan::InputSpec;
+use heron_runtime::files::{PlanBundle, read_plan, write_tensor};
+use heron_runtime::samples::{RangePolicy, Samples, prepare};
+use heron_runtime::sessions::SessionError;
+use heron_runtime::simulate::{Exceedance, Noise, simulate};
+use serde::Serialize;
+
+use crate::answers::{agreement, classes, largest_difference, largest_magnitude};
+use crate::arguments::{NormalizeOption, TensorRef};
+use crate::artefact::{ForceOption, Written};
+use crate::context::Context;
+use crate::network::{Network, read_labels};
+use crate::table::{Align, Table, pairs};
+use crate::units;
+
+const AFTER_HELP: &str = "\
+With a plan: evaluates it slot by slot, exactly and with predicted noise added.
+With a model: evaluates the network in clear. With labels: top-1 accuracies side
+by side.
+
+Example:
+  heron simulate digits.plan -i models/data/digits.npz:test \\
+      --model models/digits_mlp_relu/model.onnx \\
+      --labels models/data/digits.npz:test_labels";
+
+/// The noise of a simulation is the same every time.
+const NOISE_SEED: u64 = 1;
+
+/// Options of `simulate`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct SimulateArgs {
+    /// The plan directory
+    #[arg(required_unless_present = "model")]
+    plan: Option<PathBuf>,
+    /// Inputs
+    #[arg(short, long, value_name = "FILE[:ARRAY]")]
+    input: TensorRef,
+    /// The ONNX file to compare with, or to evaluate where no plan is given
+    #[arg(long, value_name = "MODEL")]
+    model: Option<PathBuf>,
+    /// Labels of the inputs
+    #[arg(long, value_name = "FILE[:ARRAY]")]
+    labels: Option<TensorRef>,
+    /// For integer inputs where no plan is given: (x * scale - mean) / std
+    #[arg(
+        long,
+        value_name = "SCALE,MEAN,STD",
+        allow_hyphen_values = true,
+        conflicts_with = "plan"
+    )]
+    normalize: Option<NormalizeOption>,
+    /// Use the first N inputs only
+    #[arg(long, value_name = "N")]
+    n: Option<NonZeroUsize>,
+    /// Write the outputs to a .npy file
+    #[arg(short, long, value_name = "Y.npy")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceOption,
+}
+
+/// One number for each network that was evaluated.
+#[derive(Debug, Default, Serialize)]
+struct PerNetwork {
+    /// The original network.
+    clear: Option<f64>,
+    /// The network with polynomials in place of its activations.
+    polynomial: Option<f64>,
+    /// That with the noise of encryption as predicted.
+    simulated: Option<f64>,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+struct Simulated {
+    samples: usize,
+    /// Inputs beyond what the plan was calibrated for.
+    out_of_range: usize,
+    /// Fraction of samples with the right class.
+    top1: PerNetwork,
+    /// Fraction of samples with the class that the original network names.
+    agreement: PerNetwork,
+    /// Largest difference to the polynomial network's outputs.
+    predicted_noise: Option<f64>,
+    predicted_precision_bits: Option<f64>,
+    /// Lines of the plan whose values left their bounds: an encrypted run could overflow there.
+    exceeded: Vec<ExceededLine>,
+    output: Option<Written>,
+    #[serde(skip)]
+    seconds: f64,
+}
+
+/// A line whose values left its bound.
+#[derive(Debug, Serialize)]
+struct ExceededLine {
+    line: u32,
+    node: String,
+    largest: f64,
+    bound: f64,
+    samples: usize,
+}
+
+/// The outputs of each network.
+#[derive(Debug, Default)]
+struct Outputs {
+    clear: Option<Vec<Vec<f64>>>,
+    polynomial: Option<Vec<Vec<f64>>>,
+    simulated: Option<Vec<Vec<f64>>>,
+    exceeded: Vec<Exceedance>,
+}
+
+impl SimulateArgs {
+    /// Runs the command.
+    pub(crate) fn run(&self, context: &Context) -> Result<()> {
+        let simulated = self.execute(context)?;
+        let terminal = context.terminal;
+        terminal.result(&simulated, |width| simulated.text(width))?;
+        if let Some(written) = &simulated.output {
+            written.announce(terminal);
+        }
+        match &self.plan {
+            Some(plan) => terminal.next(format_args!("heron keygen {} -o keys", plan.display())),
+            None => terminal.say(format_args!("evaluated in {}", units::seconds(simulated.seconds))),
+        }
+        Ok(())
+    }
+
+    fn execute(&self, context: &Context) -> Result<Simulated> {
+        let started = Instant::now();
+        if let Some(output) = &self.output {
+            self.force.check(output)?;
+        }
+        let network = self.model.as_ref().map(|model| Network::read(model)).transpose()?;
+        let bundle = self.plan.as_ref().map(|plan| read_plan(plan)).transpose()?;
+        let spec = match (&bundle, &network) {
+            (Some(bundle), _) => bundle.plan.input.clone(),
+            (None, Some(network)) => network.input_spec(self.normalize.as_ref().map(|option| option.0.clone())),
+            (None, None) => unreachable!("the command line requires one of them"),
+        };
+        let (mut samples, out_of_range) = self.samples(&spec)?;
+        let n_given = samples.values.len();
+        let labels = self
+            .labels
+            .as_ref()
+            .map(|labels| read_labels(labels, n_given))
+            .transpose()?;
+        samples.values.truncate(self.n.map_or(usize::MAX, NonZeroUsize::get));
+        let outputs = Outputs::of(network.as_ref(), bundle.as_ref(), &samples, context)?;
+        let output = self.write(&outputs, started)?;
+        Ok(Simulated {
+            output,
+            seconds: started.elapsed().as_secs_f64(),
+            ..outputs.compare(samples.values.len(), out_of_range, labels.as_deref())
+        })
+    }
+
+    /// The samples, and how many of them the plan's client would refuse.
+    fn samples(&self, spec: &InputSpec) -> Result<(Samples, usize)> {
+        let tensor = self.input.read_samples(&spec.shape)?;
+        match prepare(spec, &tensor, RangePolicy::Refuse) {
+            Err(SessionError::OutOfRange { samples, .. }) => {
+                Ok((prepare(spec, &tensor, RangePolicy::AllowOutOfRange)?, samples))
+            }
+            prepared => Ok((prepared?, 0)),
+        }
+    }
+
+    /// Writes what an encrypted run would give, or the model where there is no plan.
+    fn write(&self, outputs: &Outputs, started: Instant) -> Result<Option<Written>> {
+        let (Some(path), Some(values)) = (&self.output, outputs.simulated.as_ref().or(outputs.clear.as_ref())) else {
+            return Ok(None);
+        };
+        let shape = [values.len(), values.first().map_or(0, Vec::len)];
+        write_tensor(path, &shape, &values.concat(), self.force.overwrite())?;
+        Ok(Some(Written::since(path, started)))
+    }
+}
+
+impl Outputs {
+    fn of(
+        network: Option<&Network>,
+        bundle: Option<&PlanBundle>,
+        samples: &Samples,
+        context: &Context,
+    ) -> Result<Self> {
+        let mut outputs = Self {
+            clear: network.map(|network| network.outputs(&samples.values)).transpose()?,
+            ..Self::default()
+        };
+        let Some(bundle) = bundle else { return Ok(outputs) };
+        let total = samples.values.len() as u64;
+        let step = context.terminal.step("evaluating exactly");
+        let exact = simulate(bundle, samples, Noise::None, &mut |done| {
+            step.progress(done as u64, total)
+        })?;
+        drop(step);
+        let step = context.terminal.step("evaluating with noise");
+        let noise = Noise::Seeded(NOISE_SEED);
+        let noisy = simulate(bundle, samples, noise, &mut |done| step.progress(done as u64, total))?;
+        outputs.polynomial = Some(exact.outputs);
+        outputs.exceeded = exact.exceeded;
+        outputs.simulated = Some(noisy.outputs);
+        Ok(outputs)
+    }
+
+    fn compare(&self, samples: usize, out_of_range: usize, labels: Option<&[usize]>) -> Simulated {
+        let per_network = |reference: Option<&[usize]>| {
+            let rate = |outputs: &Option<Vec<Vec<f64>>>| Some(agreement(&classes(outputs.as_ref()?), reference?));
+            PerNetwork {
+                clear: rate(&self.clear),
+                polynomial: rate(&self.polynomial),
+                simulated: rate(&self.simulated),
+            }
+        };
+        let clear = self.clear.as_deref().map(classes);
+        let noise = self
+            .simulated
+            .as_ref()
+            .zip(self.polynomial.as_ref())
+            .map(|(s, p)| (largest_difference(s, p), p));
+        Simulated {
+            samples,
+            out_of_range,
+            top1: per_network(labels),
+            agreement: PerNetwork {
+                clear: None,
+                ..per_network(clear.as_deref())
+            },
+            predicted_noise: noise.map(|(noise, _)| noise),
+            predicted_precision_bits: noise.map(|(noise, exact)| -(noise / largest_magnitude(exact)).log2()),
+            exceeded: self.exceeded.iter().map(ExceededLine::of).collect(),
+            output: None,
+            seconds: 0.0,
+        }
+    }
+}
+
+impl ExceededLine {
+    fn of(exceedance: &Exceedance) -> Self {
+        Self {
+            line: exceedance.line.0,
+            node: exceedance.node.clone(),
+            largest: exceedance.largest,
+            bound: exceedance.bound,
+            samples: exceedance.samples,
+        }
+    }
+}
+
+impl Simulated {
+    fn text(&self, width: usize) -> String {
+        let mut table = Table::new(&[
+            ("network", Align::Text),
+            ("top-1 accuracy", Align::Number),
+            ("same answer as clear", Align::Number),
+        ]);
+        let cell = |rate: Option<f64>| rate.map_or("-".to_owned(), units::percent);
+        let rows = [
+            ("clear", self.top1.clear, None),
+            ("polynomial", self.top1.polynomial, self.agreement.polynomial),
+            ("simulated", self.top1.simulated, self.agreement.simulated),
+        ];
+        for (name, top1, agreement) in rows {
+            table.row([name.to_owned(), cell(top1), cell(agreement)]);
+        }
+        let mut entries = vec![("samples", self.samples.to_string())];
+        if self.out_of_range > 0 {
+            let text = format!(
+                "{} are outside the calibrated range: `encrypt` refuses them",
+                self.out_of_range
+            );
+            entries.push(("out of range", text));
+        }
+        if let (Some(noise), Some(bits)) = (self.predicted_noise, self.predicted_precision_bits) {
+            entries.push(("noise", format!("{noise:.2e} predicted, {bits:.1} bits of precision")));
+        }
+        if let Some(first) = self.exceeded.first() {
+            let text = format!(
+                "{} leave their bounds, first %{} ({}): {:.2} instead of {:.2}, on {}",
+                units::count(self.exceeded.len(), "line"),
+                first.line,
+                first.node,
+                first.largest,
+                first.bound,
+                units::count(first.samples, "sample")
+            );
+            entries.push(("out of bounds", text));
+        }
+        format!("{}\n{}", table.render(width), pairs(&entries, width))
+    }
+}

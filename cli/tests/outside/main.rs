@@ -1,0 +1,16 @@
+//! The program from outside: every test runs the binary as a user does.
+
+mod arrays;
+mod artefacts;
+mod demo;
+mod determinism;
+mod errors;
+mod heron;
+#[cfg(unix)]
+mod interrupt;
+mod main_path;
+mod onnx_bytes;
+mod overwriting;
+mod readme;
+mod screen;
+mod secrets;

@@ -1,0 +1,6 @@
+//! The workspace from outside: its house rules, its golden plans, and its machines against each other.
+
+mod differential;
+mod golden;
+mod plans;
+mod tidy;
