@@ -18,7 +18,7 @@ use super::compile::{CompileArgs, PlanWritten};
 use super::decrypt::{DecryptArgs, Decrypted};
 use super::encrypt::{EncryptArgs, Encrypted};
 use super::keygen::{KeygenArgs, KeysWritten};
-use super::report::cost_card;
+use super::report::costs;
 use super::run::{Ran, RunArgs};
 use crate::answers::{class_name, largest_difference, largest_magnitude};
 use crate::arguments::{NormalizeOption, TensorRef};
@@ -247,10 +247,10 @@ impl Parties {
         let ran = run.execute(context)?;
         let warm = ran
             .seconds_warm
-            .map(|s| format!(", the others {} each", units::seconds(s)))
+            .map(|s| format!(", then {} each", units::seconds(s)))
             .unwrap_or_default();
         context.terminal.say(format_args!(
-            "server   ran the network on ciphertexts: the first in {}{warm}",
+            "server   ran the network encrypted: the first in {}{warm}",
             units::seconds(ran.seconds_cold)
         ));
         hand_over(&self.server.join("y.ct"), &self.client.join("y.ct"))?;
@@ -275,10 +275,12 @@ impl Parties {
     /// What only someone on both sides can do: each decrypted answer beside the clear one.
     fn compare(&self, decrypted: &Decrypted, manifest: &Manifest) -> Result<(Vec<Shown>, f64)> {
         let spec: ClientSpec = read_client(&self.client.join("client.json"))?;
-        let tensor = TensorRef::whole(&self.client.join("inputs.npy")).read_samples(&spec.input.shape)?;
-        let mut samples = prepare(&spec.input, &tensor, RangePolicy::Refuse)?;
-        let labels = read_labels(&TensorRef::whole(&self.client.join("labels.npy")), samples.values.len())?;
-        samples.values.truncate(decrypted.values.len());
+        let shape = &spec.input.shape;
+        let tensor = TensorRef::whole(&self.client.join("inputs.npy")).read_samples(shape)?;
+        let n_labels = tensor.n_samples(shape);
+        let labels = read_labels(&TensorRef::whole(&self.client.join("labels.npy")), n_labels)?;
+        let tensor = tensor.first(decrypted.values.len(), shape);
+        let samples = prepare(&spec.input, &tensor, RangePolicy::Refuse)?;
         let clear = Network::read(&self.server.join("model.onnx"))?.outputs(&samples.values)?;
         let polynomial = simulate(&read_plan(&self.plan())?, &samples, Noise::None, &mut |_| {})?.outputs;
         let error = largest_difference(&decrypted.values, &polynomial);
@@ -326,8 +328,7 @@ impl Demonstrated {
                 format!("{:.1} bits of precision, worst over all samples", self.precision_bits),
             ),
         ];
-        let card = cost_card(&self.compiled.report);
-        entries.extend(card.into_iter().filter(|(name, _)| *name != "security"));
+        entries.extend(costs(&self.compiled.report));
         text.push_str(&pairs(&entries, width));
         text.push('\n');
         text.push_str(&pairs(&security_card::entries(&self.compiled.report.security), width));

@@ -90,9 +90,10 @@ impl EncryptArgs {
         } else {
             RangePolicy::Refuse
         };
-        let tensor = self.input.read_samples(&spec.input.shape)?;
-        let mut samples = prepare(&spec.input, &tensor, policy)?;
-        samples.values.truncate(self.n.map_or(usize::MAX, NonZeroUsize::get));
+        let shape = &spec.input.shape;
+        let first = self.n.map_or(usize::MAX, NonZeroUsize::get);
+        let tensor = self.input.read_samples(shape)?.first(first, shape);
+        let samples = prepare(&spec.input, &tensor, policy)?;
         let n_samples = samples.values.len();
         let (batch, seconds) = self.encrypt(context, spec, &samples)?;
         write_ciphertexts(&self.output, &batch, self.force.overwrite())?;

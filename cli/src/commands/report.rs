@@ -6,6 +6,7 @@ use anyhow::Result;
 use heron_compiler::approximate::{ActivationReport, Form};
 use heron_compiler::gate::Accuracy;
 use heron_compiler::report::Report;
+use heron_params::SecurityCard;
 use heron_runtime::files::read_report;
 
 use crate::context::Context;
@@ -49,9 +50,14 @@ impl ReportArgs {
 
 fn text(report: &Report, width: usize) -> String {
     let mut sections = vec![
-        format!("{}\n", report.name),
+        format!(
+            "{}: {} to {}\n",
+            report.name,
+            units::shape(&report.model.input_shape),
+            units::shape(&report.model.output_shape)
+        ),
         layer_table(report).render(width),
-        pairs(&cost_card(report), width),
+        pairs(&costs(report), width),
         pairs(&security_card::entries(&report.security), width),
     ];
     if !report.activations.is_empty() {
@@ -143,7 +149,7 @@ fn form_name(form: Form) -> &'static str {
 }
 
 /// What a plan costs and how good it is, in a few lines.
-pub(super) fn cost_card(report: &Report) -> Vec<(&'static str, String)> {
+pub(super) fn costs(report: &Report) -> Vec<(&'static str, String)> {
     let (parameters, totals) = (&report.parameters, &report.totals);
     vec![
         (
@@ -179,17 +185,22 @@ pub(super) fn cost_card(report: &Report) -> Vec<(&'static str, String)> {
             ),
         ),
         ("accuracy", accuracy(&report.accuracy)),
-        (
-            "security",
-            format!(
-                "{} bits: log QP {:.1} of at most {} for N = 2^{}",
-                report.security.security_bits,
-                report.security.log_qp,
-                report.security.max_log_qp,
-                report.security.log_n
-            ),
-        ),
     ]
+}
+
+/// Costs, and how secure the plan is in one line.
+pub(super) fn cost_card(report: &Report) -> Vec<(&'static str, String)> {
+    let SecurityCard {
+        security_bits,
+        log_qp,
+        max_log_qp,
+        log_n,
+        ..
+    } = &report.security;
+    let security = format!("{security_bits} bits: log QP {log_qp:.1} of at most {max_log_qp} for N = 2^{log_n}");
+    let mut entries = costs(report);
+    entries.push(("security", security));
+    entries
 }
 
 fn accuracy(accuracy: &Accuracy) -> String {

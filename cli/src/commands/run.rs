@@ -65,7 +65,7 @@ impl RunArgs {
         let first = units::seconds(ran.seconds_cold);
         let others = ran
             .seconds_warm
-            .map(|s| format!(", the others {} each", units::seconds(s)))
+            .map(|s| format!(", then {} each", units::seconds(s)))
             .unwrap_or_default();
         terminal.say(format_args!(
             "ran {}: the first in {first}{others}",

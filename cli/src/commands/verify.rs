@@ -49,6 +49,9 @@ pub(crate) struct VerifyArgs {
     /// How many inputs to run
     #[arg(long, value_name = "N", default_value = "16")]
     n: NonZeroUsize,
+    /// Run inputs outside the calibrated range too
+    #[arg(long)]
+    allow_out_of_range: bool,
 }
 
 /// What was measured, and what the plan states.
@@ -106,14 +109,20 @@ impl VerifyArgs {
 
     fn execute(&self, context: &Context) -> Result<Verified> {
         let bundle = read_plan(&self.plan)?;
-        let tensor = self.input.read_samples(&bundle.plan.input.shape)?;
-        let mut samples = prepare(&bundle.plan.input, &tensor, RangePolicy::Refuse)?;
+        let shape = &bundle.plan.input.shape;
+        let tensor = self.input.read_samples(shape)?;
+        let n_labels = tensor.n_samples(shape);
         let labels = self
             .labels
             .as_ref()
-            .map(|labels| read_labels(labels, samples.values.len()))
+            .map(|labels| read_labels(labels, n_labels))
             .transpose()?;
-        samples.values.truncate(self.n.get());
+        let policy = if self.allow_out_of_range {
+            RangePolicy::AllowOutOfRange
+        } else {
+            RangePolicy::Refuse
+        };
+        let samples = prepare(&bundle.plan.input, &tensor.first(self.n.get(), shape), policy)?;
         let network = self.model.as_ref().map(|model| Network::read(model)).transpose()?;
         let clear = network.map(|network| network.outputs(&samples.values)).transpose()?;
         let comparison = self.compare(&bundle, &samples, context)?;

@@ -66,6 +66,29 @@ impl Tensor {
         }
     }
 
+    /// How many samples of a shape there are: one, or as many as the leading axis says.
+    pub fn n_samples(&self, sample_shape: &[usize]) -> usize {
+        if self.shape == sample_shape {
+            return 1;
+        }
+        self.shape.first().copied().unwrap_or(0)
+    }
+
+    /// At most the first `n` samples of a shape; a tensor of another shape as it is.
+    pub fn first(mut self, n: usize, sample_shape: &[usize]) -> Self {
+        if self.shape.get(1..) == Some(sample_shape) && n < self.shape[0] {
+            self.shape[0] = n;
+            let len = self.shape.iter().product();
+            match &mut self.elements {
+                Elements::U8(values) => values.truncate(len),
+                Elements::I64(values) => values.truncate(len),
+                Elements::F32(values) => values.truncate(len),
+                Elements::F64(values) => values.truncate(len),
+            }
+        }
+        self
+    }
+
     /// The elements as class labels; `None` where they are no integers or negative.
     pub fn to_labels(&self) -> Option<Vec<usize>> {
         match &self.elements {
