@@ -6,6 +6,7 @@ use zeroize::Zeroize;
 use crate::ciphertext::{Ciphertext, Plaintext, SeededCiphertext};
 use crate::context::Context;
 use crate::keys::{PublicKey, SecretKey, secret_poly, widen};
+use crate::memory::wipe_scratch;
 use crate::parallel::for_each_limb;
 use crate::poly::Poly;
 use crate::random::{Rng, Seed};
@@ -21,13 +22,14 @@ pub fn encrypt_secret(ctx: &Context, secret: &SecretKey, plaintext: &Plaintext, 
     let mut c0 = Poly::zeroed(ctx.n(), level.limbs());
     for_each_limb(&mut c0, |i, limb| {
         let prime = ctx.prime(i);
-        // -(a s) + e + m, with the sign carried by two negations.
+        // m - (a s + e): the sign of an error means nothing.
         prime.reduce_signed(&error, limb);
         prime.forward(limb);
-        prime.add_assign(limb, plaintext.poly.limb(i));
-        prime.neg_assign(limb);
         prime.mul_add_assign(limb, c1.limb(i), secret.poly.limb(i));
         prime.neg_assign(limb);
+        prime.add_assign(limb, plaintext.poly.limb(i));
+        // Whoever knows the error and the message knows the secret.
+        wipe_scratch();
     });
     SeededCiphertext {
         level,

@@ -99,9 +99,9 @@ fn automorphism(a: &[BigInt], g: usize) -> Vec<BigInt> {
     for (i, a) in a.iter().enumerate() {
         let exponent = i * g % (2 * n);
         if exponent < n {
-            out[exponent] += a
+            out[exponent] += a;
         } else {
-            out[exponent - n] -= a
+            out[exponent - n] -= a;
         }
     }
     out

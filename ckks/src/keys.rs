@@ -95,12 +95,11 @@ pub(crate) fn uniform(ctx: &Context, level: Level, seed: &Seed, stream: u32) -> 
     poly
 }
 
-/// `c0 -= c1 · secret`, for a secret over all primes.
+/// `c0 = -(c0 + c1 · secret)`, for a secret over all primes: an error, whose sign means nothing, becomes an encryption of zero.
 pub(crate) fn mask(ctx: &Context, level: Level, c0: &mut Poly, c1: &Poly, secret: &Poly) {
     for_each_limb(c0, |position, limb| {
         let index = ctx.basis_index(level, position);
         let prime = &ctx.primes()[index];
-        prime.neg_assign(limb);
         prime.mul_add_assign(limb, c1.limb(position), secret.limb(index));
         prime.neg_assign(limb);
     });

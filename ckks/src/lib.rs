@@ -9,6 +9,7 @@
 //! - Slots are real: `N / 2` of them.
 #![deny(unsafe_code)]
 
+mod chebyshev;
 mod ciphertext;
 mod constant;
 mod context;
@@ -30,6 +31,7 @@ pub mod memory;
 mod parallel;
 mod plaintext_cache;
 mod poly;
+mod polynomial;
 mod random;
 mod samplers;
 mod serial;
@@ -47,4 +49,5 @@ pub use evaluator::Evaluator;
 pub use kernels::{Kernels, KernelsError};
 pub use keys::{PublicKey, SecretKey};
 pub use linear_transform::{GiantStep, LinearTransform, Term};
+pub use polynomial::Polynomial;
 pub use random::{RandomError, Rng};

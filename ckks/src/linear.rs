@@ -106,10 +106,18 @@ impl Evaluator {
     /// The diagonals of a transform: from the cache, or encoded now.
     fn encoded_diagonals(&self, transform: &impl LinearTransform, level: Level) -> Result<Arc<Diagonals>, EvalError> {
         let terms = transform.giant_steps().iter().flat_map(|step| &step.terms);
-        let names: Vec<usize> = terms.map(|term| term.diagonal).collect::<BTreeSet<_>>().into_iter().collect();
+        let names: Vec<usize> = terms
+            .map(|term| term.diagonal)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
         if let Some(diagonals) = self.cache.get(transform.id(), level) {
             let same = diagonals.keys().eq(&names);
-            return if same { Ok(diagonals) } else { Err(EvalError::MalformedTransform("two transforms have one id")) };
+            return if same {
+                Ok(diagonals)
+            } else {
+                Err(EvalError::MalformedTransform("two transforms have one id"))
+            };
         }
         let encoded = map_indices(names.len(), |i| {
             let mut slots = vec![0.0; self.ctx.codec.slots()];

@@ -11,6 +11,8 @@ const MAX_PRIME_BITS: u32 = 50;
 /// The smallest ring that the arithmetic supports (tests only: it is not secure).
 const MIN_LOG_N: u32 = 4;
 const MAX_PRIMES: usize = 128;
+/// How many primes a base conversion can start from: those of a digit, or the special primes and one more.
+const MAX_CONVERTED_PRIMES: usize = 15;
 /// Bits that a special prime may have beyond what its digit needs; more would gain less than a hundredth of a bit.
 const SPARE_SPECIAL_BITS: u32 = 6;
 
@@ -171,6 +173,11 @@ impl CkksParams {
                 "no ciphertext primes, no special primes, too many primes or empty digits",
             ));
         }
+        if self.digit_len as usize > MAX_CONVERTED_PRIMES || self.p.len() >= MAX_CONVERTED_PRIMES {
+            return Err(ParamsError::Malformed(
+                "too many primes in a digit, or too many special primes",
+            ));
+        }
         if !(10..MAX_PRIME_BITS).contains(&self.log_scale) {
             return Err(ParamsError::Malformed("scale out of range"));
         }
@@ -315,6 +322,42 @@ mod tests {
             .expect("primes exist");
             assert!(params.log_p() > params.largest_digit_log2());
         }
+    }
+
+    #[test]
+    fn refuses_what_the_arithmetic_cannot_carry() {
+        let params = CkksParams::build(&request(10, 40, 3)).expect("primes exist");
+        let malformed = |change: fn(&mut CkksParams)| {
+            let mut params = params.clone();
+            change(&mut params);
+            params.validate().is_err()
+        };
+        assert!(malformed(|params| params.digit_len = 0));
+        assert!(malformed(|params| params.digit_len = 16));
+        assert!(malformed(|params| params.q.clear()));
+        assert!(malformed(|params| params.p.clear()));
+        assert!(malformed(|params| params.q[1] = params.q[0]));
+        assert!(malformed(|params| params.q[1] += 2));
+        assert!(malformed(|params| params.log_n = 18));
+        assert!(malformed(|params| params.log_scale = 50));
+    }
+
+    #[test]
+    fn spare_room_in_the_table_goes_to_the_special_primes() {
+        let tight = CkksParams::build(&ChainRequest {
+            digit_len: 1,
+            ..request(13, 28, 5)
+        })
+        .expect("primes exist");
+        assert_eq!(tight.check_secure(), Ok(()));
+        assert!(tight.log_p() < tight.largest_digit_log2() + 1.1);
+        let roomy = CkksParams::build(&ChainRequest {
+            digit_len: 1,
+            ..request(13, 28, 4)
+        })
+        .expect("primes exist");
+        assert_eq!(roomy.check_secure(), Ok(()));
+        assert!(roomy.log_p() > roomy.largest_digit_log2() + 6.0);
     }
 
     #[test]

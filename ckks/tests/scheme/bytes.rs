@@ -104,18 +104,18 @@ fn every_truncation_is_an_error() {
 fn states_and_residues_out_of_range_are_refused() {
     let mut f = Fixture::new(&INSECURE_TINY, &[]);
     #[track_caller]
-    fn refused<T: Debug>(result: Result<T, ReadError>) {
+    fn refused<T: Debug>(result: &Result<T, ReadError>) {
         assert!(matches!(result, Err(ReadError::Malformed { .. })), "{result:?}");
     }
     for (name, mut bytes, read) in objects(&mut f) {
         let last_word = bytes.len() - 1;
         bytes[last_word] = 0xff;
-        refused(read(&bytes, &f.ctx));
+        refused(&read(&bytes, &f.ctx));
         if name.ends_with("ciphertext") {
             for (offset, value) in [(0, 3), (3, 1), (4, 0), (4, 3)] {
                 let mut bytes = bytes.clone();
                 bytes[offset] = value;
-                refused(read(&bytes, &f.ctx));
+                refused(&read(&bytes, &f.ctx));
             }
         }
     }
@@ -123,11 +123,11 @@ fn states_and_residues_out_of_range_are_refused() {
     let spec = |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|word| word.to_le_bytes()).collect() };
     let read = |words: &[u32]| EvaluationKeys::read_spec(&mut Cursor::new(spec(words)), &f.ctx);
     assert!(matches!(read(&[0, u32::MAX]), Err(ReadError::Io(_))));
-    refused(read(&[0, 2, 1, 0, 1, 0]));
-    refused(read(&[0, 1, 16, 0]));
-    refused(read(&[0, 1, 0, 0]));
-    refused(read(&[0, 1, 1, 3]));
-    refused(read(&[4, 0]));
+    refused(&read(&[0, 2, 1, 0, 1, 0]));
+    refused(&read(&[0, 1, 16, 0]));
+    refused(&read(&[0, 1, 0, 0]));
+    refused(&read(&[0, 1, 1, 3]));
+    refused(&read(&[4, 0]));
     assert!(read(&[3, 1, 15, 2]).is_ok());
 }
 

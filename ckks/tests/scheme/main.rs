@@ -3,6 +3,7 @@
 mod bytes;
 mod fixture;
 mod noise;
+mod polynomials;
 mod refusals;
 mod slots;
 mod threads;
