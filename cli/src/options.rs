@@ -30,7 +30,7 @@ Start with:
 
 /// Compiles neural networks to homomorphic encryption and runs them on encrypted inputs.
 #[derive(Debug, Parser)]
-#[command(name = "heron", version, max_term_width = 100, after_help = AFTER_HELP, propagate_version = true)]
+#[command(name = "heron", version, max_term_width = 80, after_help = AFTER_HELP, propagate_version = true)]
 pub(crate) struct Options {
     /// Options of every command.
     #[command(flatten)]

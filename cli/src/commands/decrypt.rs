@@ -25,7 +25,7 @@ Example:
 
 /// Options of `decrypt`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, override_usage = "heron decrypt CLIENT.json --keys KEYS -i Y.ct -o Y.npy [OPTIONS]")]
 pub(crate) struct DecryptArgs {
     /// client.json, or the plan directory that holds it
     #[arg(value_name = "CLIENT.json")]

@@ -28,13 +28,17 @@ use crate::network::{Network, read_labels};
 use crate::picture::{columns, draw};
 use crate::security_card;
 use crate::shipped::{Manifest, Shipped};
-use crate::table::pairs;
+use crate::table::{pairs, wrap};
 use crate::units;
 
 const AFTER_HELP: &str = "\
 Example:
   heron demo
   heron demo --model mlp_mnist --n 3";
+
+/// What to try after the first demo.
+const NEXT_MODEL: &str = "mlp_mnist";
+const NEXT_DEMO: &str = "heron demo --model mlp_mnist";
 
 /// Between a picture and its caption.
 const GAP: &str = "   ";
@@ -109,7 +113,11 @@ impl DemoArgs {
         if let Some(directory) = &self.keep {
             terminal.say(format_args!("kept {0}/client and {0}/server", directory.display()));
         }
-        terminal.next("heron demo --model mlp_mnist, or heron compile --help for a model of your own");
+        terminal.next(if self.model == NEXT_MODEL {
+            "heron compile --help"
+        } else {
+            NEXT_DEMO
+        });
         Ok(())
     }
 
@@ -356,7 +364,8 @@ impl Shown {
         let longest = caption.iter().map(|line| line.chars().count()).max().unwrap_or(0);
         let columns = columns(size);
         if columns + GAP.len() + longest > width {
-            return format!("{}\n{}\n", drawn.join("\n"), caption.join("\n"));
+            let below: Vec<String> = caption.iter().flat_map(|line| wrap(line, width)).collect();
+            return format!("{}\n{}\n", drawn.join("\n"), below.join("\n"));
         }
         let above = drawn.len().saturating_sub(caption.len()) / 2;
         let line = |row: usize| {

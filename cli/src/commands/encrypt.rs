@@ -27,7 +27,7 @@ Example:
 
 /// Options of `encrypt`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, override_usage = "heron encrypt CLIENT.json --keys KEYS -i X.npy -o X.ct [OPTIONS]")]
 pub(crate) struct EncryptArgs {
     /// client.json, or the plan directory that holds it
     #[arg(value_name = "CLIENT.json")]

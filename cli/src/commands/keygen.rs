@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use heron_ckks::Rng;
 use heron_runtime::files::{KeyFiles, read_client, write_keys};
 use heron_runtime::sessions::{KeygenOptions, Security, keygen, open_context};
@@ -77,7 +77,8 @@ impl KeygenArgs {
         let mut progress = |done: u64| step.progress(done, total);
         let keys = keygen(&spec, &ring, options, &mut Rng::from_os()?, &mut progress)?;
         drop(step);
-        let files = write_keys(&self.output, spec.plan_hash, &keys, self.force.overwrite())?;
+        let files = write_keys(&self.output, spec.plan_hash, &keys, self.force.overwrite())
+            .with_context(|| format!("the keys in `{}` were not written", self.output.display()))?;
         Ok(KeysWritten {
             written: Written::since(&self.output, started),
             evaluation_bytes: bytes_at(&files.evaluation),

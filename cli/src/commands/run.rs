@@ -26,7 +26,7 @@ const CACHE_BYTES: u64 = 4 << 30;
 
 /// Options of `run`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, override_usage = "heron run PLAN --keys EVAL.key -i X.ct -o Y.ct [OPTIONS]")]
 pub(crate) struct RunArgs {
     /// The plan directory
     pub(super) plan: PathBuf,

@@ -126,7 +126,7 @@ impl VerifyArgs {
         let network = self.model.as_ref().map(|model| Network::read(model)).transpose()?;
         let clear = network.map(|network| network.outputs(&samples.values)).transpose()?;
         let comparison = self.compare(&bundle, &samples, context)?;
-        Ok(self.verified(&bundle, &comparison, Reference { clear, labels }))
+        Ok(self.verified(&bundle, &comparison, &Reference { clear, labels }))
     }
 
     fn compare(&self, bundle: &PlanBundle, samples: &Samples, context: &Context) -> Result<Comparison> {
@@ -152,7 +152,7 @@ impl VerifyArgs {
         )?)
     }
 
-    fn verified(&self, bundle: &PlanBundle, comparison: &Comparison, reference: Reference) -> Verified {
+    fn verified(&self, bundle: &PlanBundle, comparison: &Comparison, reference: &Reference) -> Verified {
         let Program::Ckks(program) = &bundle.plan.program;
         let (measured_error, stated_error) = (comparison.output_error(), bundle.plan.output.error);
         let (answers, polynomial) = (classes(&comparison.encrypted), classes(&comparison.clear));

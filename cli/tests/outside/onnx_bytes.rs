@@ -149,7 +149,7 @@ fn number(out: &mut Vec<u8>, field: u64, value: u64) {
 }
 
 fn message(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
-    varint(out, field << 3 | 2);
+    varint(out, (field << 3) | 2);
     varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
