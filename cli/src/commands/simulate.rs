@@ -199,7 +199,7 @@ impl Outputs {
         let total = samples.values.len() as u64;
         let step = context.terminal.step("evaluating exactly");
         let exact = simulate(bundle, samples, Noise::None, &mut |done| {
-            step.progress(done as u64, total)
+            step.progress(done as u64, total);
         })?;
         drop(step);
         let step = context.terminal.step("evaluating with noise");
