@@ -122,8 +122,8 @@ impl fmt::Display for InaccurateNetwork {
         }
         write!(
             f,
-            "\ntry more calibration samples, `--granularity channel` or `--activation ola`, or train the network with \
-             squares; `--accept-accuracy` compiles it as it is"
+            "\ntry more calibration samples or `--granularity channel`, or train the network with squares; \
+             `--accept-accuracy` compiles it as it is"
         )
     }
 }

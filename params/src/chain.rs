@@ -91,7 +91,7 @@ impl CkksParams {
     ///
     /// Each `q_l` is the free prime nearest to `Δ_l² / 2^log_scale`, which steers every canonical scale back to
     /// `2^log_scale`: the drift stays within half a prime gap. Special primes exceed every digit in product by at least one
-    /// bit, and by up to [`SPARE_SPECIAL_BITS`] each as far as the security table has room: every bit halves what the
+    /// bit, and by up to six bits each as far as the security table has room: every bit halves what the
     /// digits add to the noise of a key switch, and costs nothing else.
     ///
     /// # Errors
