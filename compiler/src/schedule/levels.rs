@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! %1 = linear %0, m0 + bias    →    %1 = linear %0, m0        ; L3 Δ²
-//!                                   %2 = add_const %1, bias   ; L3 Δ²
-//!                                   %3 = rescale %2           ; L2 Δ
+//!                                   %2 = rescale %1           ; L2 Δ
+//!                                   %3 = add_const %2, bias   ; L2 Δ
 //! ```
 //!
 //! A value is computed at the lowest level that its readers allow: what is cheap is what has few limbs. Readers that need
-//! it lower still drop it, once for all of them. Biases are added at `Δ²`, before the rescale, where they cost nothing in
-//! precision. The output is at level 0; the input is as deep as the longest chain of products.
+//! it lower still drop it, once for all of them. The bias of a linear map is added after its rescale: a machine can then do
+//! map and rescale in one division, and rounding the bias at `Δ` is far below what the rescale itself rounds away, by about
+//! the square root of the secret's weight. The output is at level 0; the input is as deep as the longest chain of products.
 
 use std::collections::BTreeMap;
 
@@ -174,12 +175,13 @@ impl Placer {
             Compute::Linear { map, bias } => {
                 let id = MapId(self.maps.len() as u32);
                 self.maps.push(map.as_ref().clone());
-                let sum = self.push(Instruction::Linear { arg: args[0], map: id }, two, node);
+                let product = self.push(Instruction::Linear { arg: args[0], map: id }, two, node);
+                let sum = self.push(Instruction::Rescale { arg: product }, (after, ScalePower::One), node);
                 let value = Constant::Vector {
                     data: *bias,
                     layout: map.output,
                 };
-                self.push(Instruction::AddConst { arg: sum, value }, two, node)
+                return self.push(Instruction::AddConst { arg: sum, value }, (after, ScalePower::One), node);
             }
             Compute::Scale { factor, shift } => {
                 let scaled = self.push(

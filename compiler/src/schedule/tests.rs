@@ -65,17 +65,17 @@ fn listing(scheduled: &Scheduled) -> String {
 }
 
 #[test]
-fn a_layer_is_a_map_a_bias_and_a_rescale() {
+fn a_layer_is_a_map_a_rescale_and_a_bias() {
     insta::assert_snapshot!(listing(&scheduled(&network(&[16, 8, 4]))), @r"
     input x L3 Δ
     linear fc0 L3 Δ²
-    add_const fc0 L3 Δ²
     rescale fc0 L2 Δ
+    add_const fc0 L2 Δ
     square act1 L2 Δ²
     rescale act1 L1 Δ
     linear fc1 L1 Δ²
-    add_const fc1 L1 Δ²
     rescale fc1 L0 Δ
+    add_const fc1 L0 Δ
     output fc1 L0 Δ
     ");
 }
