@@ -181,7 +181,11 @@ impl Placer {
                     data: *bias,
                     layout: map.output,
                 };
-                return self.push(Instruction::AddConst { arg: sum, value }, (after, ScalePower::One), node);
+                return self.push(
+                    Instruction::AddConst { arg: sum, value },
+                    (after, ScalePower::One),
+                    node,
+                );
             }
             Compute::Scale { factor, shift } => {
                 let scaled = self.push(
