@@ -193,7 +193,7 @@ fn layer(program: &CkksProgram, run: &[Line], counts: &[OpCounts]) -> LayerRepor
         .collect();
     LayerReport {
         node: first.node.clone(),
-        instructions: run.iter().map(|line| instruction_name(&line.op).to_owned()).collect(),
+        instructions: run.iter().map(|line| line.op.mnemonic().to_owned()).collect(),
         level_in,
         level_out: last.level,
         depth: level_in.0 - last.level.0,
@@ -204,22 +204,5 @@ fn layer(program: &CkksProgram, run: &[Line], counts: &[OpCounts]) -> LayerRepor
         bound: last.bound,
         error: last.error,
         note: notes.join("; "),
-    }
-}
-
-fn instruction_name(op: &Instruction) -> &'static str {
-    match op {
-        Instruction::Input => "input",
-        Instruction::Linear { .. } => "linear",
-        Instruction::Rotate { .. } => "rotate",
-        Instruction::Add { .. } => "add",
-        Instruction::Sub { .. } => "sub",
-        Instruction::AddConst { .. } => "add_const",
-        Instruction::MulConst { .. } => "mul_const",
-        Instruction::Square { .. } => "square",
-        Instruction::Mul { .. } => "mul",
-        Instruction::Rescale { .. } => "rescale",
-        Instruction::DropLevel { .. } => "drop_level",
-        Instruction::Output { .. } => "output",
     }
 }

@@ -140,4 +140,21 @@ impl Instruction {
         };
         first.into_iter().chain(second)
     }
+    /// The instruction's name, as plans, reports and answers write it.
+    pub fn mnemonic(&self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Linear { .. } => "linear",
+            Self::Rotate { .. } => "rotate",
+            Self::Add { .. } => "add",
+            Self::Sub { .. } => "sub",
+            Self::AddConst { .. } => "add_const",
+            Self::MulConst { .. } => "mul_const",
+            Self::Square { .. } => "square",
+            Self::Mul { .. } => "mul",
+            Self::Rescale { .. } => "rescale",
+            Self::DropLevel { .. } => "drop_level",
+            Self::Output { .. } => "output",
+        }
+    }
 }

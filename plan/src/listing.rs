@@ -56,20 +56,22 @@ pub(crate) fn header(plan: &Plan) -> String {
 }
 
 fn instruction(plan: &Plan, op: &Instruction) -> String {
-    match op {
-        Instruction::Input => format!("input {}", plan.input.name),
-        Instruction::Linear { arg, map } => format!("linear {arg}, {map}"),
-        Instruction::Rotate { arg, by } => format!("rotate {arg}, {by}"),
-        Instruction::Add { lhs, rhs } => format!("add {lhs}, {rhs}"),
-        Instruction::Sub { lhs, rhs } => format!("sub {lhs}, {rhs}"),
-        Instruction::AddConst { arg, value } => format!("add_const {arg}, {}", constant(value)),
-        Instruction::MulConst { arg, value } => format!("mul_const {arg}, {}", constant(value)),
-        Instruction::Square { arg } => format!("square {arg}"),
-        Instruction::Mul { lhs, rhs } => format!("mul {lhs}, {rhs}"),
-        Instruction::Rescale { arg } => format!("rescale {arg}"),
-        Instruction::DropLevel { arg } => format!("drop_level {arg}"),
-        Instruction::Output { arg } => format!("output {arg}"),
-    }
+    let operands = match op {
+        Instruction::Input => plan.input.name.clone(),
+        Instruction::Linear { arg, map } => format!("{arg}, {map}"),
+        Instruction::Rotate { arg, by } => format!("{arg}, {by}"),
+        Instruction::Add { lhs, rhs } | Instruction::Sub { lhs, rhs } | Instruction::Mul { lhs, rhs } => {
+            format!("{lhs}, {rhs}")
+        }
+        Instruction::AddConst { arg, value } | Instruction::MulConst { arg, value } => {
+            format!("{arg}, {}", constant(value))
+        }
+        Instruction::Square { arg }
+        | Instruction::Rescale { arg }
+        | Instruction::DropLevel { arg }
+        | Instruction::Output { arg } => arg.to_string(),
+    };
+    format!("{} {operands}", op.mnemonic())
 }
 
 fn constant(value: &Constant) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use heron_ckks::Rng;
-use heron_plan::{CkksProgram, Instruction, Program};
+use heron_plan::{CkksProgram, Program};
 use heron_runtime::compare::{Comparison, Detail, LineCheck, compare};
 use heron_runtime::files::{PlanBundle, read_plan};
 use heron_runtime::samples::{RangePolicy, Samples, prepare};
@@ -190,7 +190,7 @@ impl VerifiedLine {
         let line = &program.lines[check.line.index()];
         Self {
             line: check.line.0,
-            instruction: mnemonic(&line.op),
+            instruction: line.op.mnemonic(),
             node: check.node.clone(),
             level: line.level.0,
             measured_error: check.measured_error,
@@ -199,23 +199,6 @@ impl VerifiedLine {
             bound: check.bound,
             within_bound: check.error_holds() && check.bound_holds(),
         }
-    }
-}
-
-fn mnemonic(op: &Instruction) -> &'static str {
-    match op {
-        Instruction::Input => "input",
-        Instruction::Linear { .. } => "linear",
-        Instruction::Rotate { .. } => "rotate",
-        Instruction::Add { .. } => "add",
-        Instruction::Sub { .. } => "sub",
-        Instruction::AddConst { .. } => "add_const",
-        Instruction::MulConst { .. } => "mul_const",
-        Instruction::Square { .. } => "square",
-        Instruction::Mul { .. } => "mul",
-        Instruction::Rescale { .. } => "rescale",
-        Instruction::DropLevel { .. } => "drop_level",
-        Instruction::Output { .. } => "output",
     }
 }
 
