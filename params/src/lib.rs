@@ -8,6 +8,7 @@ mod key_spec;
 mod noise;
 mod primes;
 mod security;
+pub mod tfhe;
 mod units;
 
 pub use chain::{ChainRequest, CkksParams, ParamsError};

@@ -20,30 +20,37 @@ impl ClientSpec {
     /// # Errors
     /// Another kind of file, a newer version, a digest that differs, or a specification that breaks rules.
     pub fn from_json(bytes: &[u8]) -> Result<Self, PlanFileError> {
+        let client: Self = json::from_text(PlanFiles::CLIENT_JSON, &checked(bytes)?)?;
         let file = PlanFiles::CLIENT_JSON;
-        if bytes.len() > PlanFiles::CLIENT_LIMIT_BYTES {
-            return Err(PlanFileError::TooLarge {
-                file,
-                bytes: bytes.len(),
-                limit: PlanFiles::CLIENT_LIMIT_BYTES,
-            });
-        }
-        let Some(body) = body(bytes) else {
-            return Err(if is_ours(bytes) {
-                let what = "its digest differs from its contents".to_owned();
-                PlanFileError::Damaged { file, what }
-            } else {
-                let reason = "it does not end with a digest".to_owned();
-                PlanFileError::Unreadable { file, reason }
-            });
-        };
-        let client: Self = json::from_text(file, &[body, JSON_END.as_bytes()].concat())?;
         verify::verify_client(&client).map_err(|errors| PlanFileError::Invalid { file, errors })?;
         Ok(client)
     }
 }
 
-fn with_digest(value: &impl Serialize) -> String {
+/// The canonical text of what was written, its digest checked.
+pub(crate) fn checked(bytes: &[u8]) -> Result<Vec<u8>, PlanFileError> {
+    let file = PlanFiles::CLIENT_JSON;
+    if bytes.len() > PlanFiles::CLIENT_LIMIT_BYTES {
+        return Err(PlanFileError::TooLarge {
+            file,
+            bytes: bytes.len(),
+            limit: PlanFiles::CLIENT_LIMIT_BYTES,
+        });
+    }
+    let Some(body) = body(bytes) else {
+        return Err(if is_ours(bytes) {
+            let what = "its digest differs from its contents".to_owned();
+            PlanFileError::Damaged { file, what }
+        } else {
+            let reason = "it does not end with a digest".to_owned();
+            PlanFileError::Unreadable { file, reason }
+        });
+    };
+    Ok([body, JSON_END.as_bytes()].concat())
+}
+
+/// JSON with the digest of itself at the end.
+pub(crate) fn with_digest(value: &impl Serialize) -> String {
     let text = json::to_text(value);
     let body = text.strip_suffix(JSON_END).expect("an object ends so");
     let digest = Digest::of(body.as_bytes());

@@ -129,12 +129,12 @@ impl CkksProgram {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Program, sample};
+    use crate::sample;
 
     #[test]
     fn counts_babies_as_hoisted_and_giants_and_folds_as_full() {
         let plan = sample::plan();
-        let Program::Ckks(program) = &plan.program;
+        let program = plan.program.ckks().expect("a CKKS plan");
         let counts = program.counts();
         let expected = sample::FIRST_MAP_COUNTS;
         assert_eq!(counts.lines[1], expected);
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn seeds_halve_the_keys_in_a_file() {
         let plan = sample::plan();
-        let Program::Ckks(program) = &plan.program;
+        let program = plan.program.ckks().expect("a CKKS plan");
         let counts = program.counts();
         assert!(counts.key_file_bytes > 0);
         assert_eq!(counts.key_memory_bytes, 2 * counts.key_file_bytes);
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn rotations_of_a_map_without_repetition_are_as_many_as_its_keys() {
         let plan = sample::plan();
-        let Program::Ckks(program) = &plan.program;
+        let program = plan.program.ckks().expect("a CKKS plan");
         for map in &program.maps {
             assert!(map.rotations().len() as u64 <= map.counts().rotations());
         }

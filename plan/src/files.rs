@@ -3,7 +3,10 @@
 //! `plan.json` holds the digests of the constants and `client.json` the digest of `plan.json` and one of itself, so that
 //! any change of any byte is found. Reading never panics, whatever the bytes, and ends with `verify`.
 
-use crate::{ClientSpec, Digest, Plan, PlanFileError, Program, Weights, json, verify};
+use crate::tfhe::{ClientFile, TfheClientSpec};
+use crate::{
+    CkksProgram, ClientSpec, Digest, Plan, PlanFileError, Program, Weights, json, verify, verify_with_weights,
+};
 
 /// The files of a plan, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl PlanFiles {
     /// A plan that breaks rules, constants that are not the plan's, or files over the limits: what this writes, it reads.
     pub fn encode(plan: &Plan, weights: &Weights) -> Result<Self, PlanFileError> {
         let file = Self::PLAN_JSON;
-        verify(plan).map_err(|errors| PlanFileError::Invalid { file, errors })?;
+        verify_with_weights(plan, weights).map_err(|errors| PlanFileError::Invalid { file, errors })?;
         if !weights.match_entries(&plan.constants) {
             return Err(PlanFileError::Mismatched {
                 file: Self::WEIGHTS_BIN,
@@ -47,7 +50,7 @@ impl PlanFiles {
         let files = Self {
             plan_json: plan.to_json().into_bytes(),
             weights_bin: weights.to_bytes(),
-            client_json: plan.client_spec().to_json().into_bytes(),
+            client_json: plan.client_file().to_json().into_bytes(),
         };
         files.check_sizes()?;
         Ok(files)
@@ -59,19 +62,19 @@ impl PlanFiles {
     /// Files of another kind or a newer version; damaged files and files of different plans; a plan that breaks rules.
     pub fn decode(&self) -> Result<(Plan, Weights), PlanFileError> {
         self.check_sizes()?;
-        let client = ClientSpec::from_json(&self.client_json)?;
+        let client = ClientFile::from_json(&self.client_json)?;
         let file = Self::PLAN_JSON;
         let hash = Digest::of(&self.plan_json);
-        if hash != client.plan_hash {
+        if hash != client.plan_hash() {
             return Err(PlanFileError::Mismatched {
                 file,
                 other: Self::CLIENT_JSON,
-                what: format!("its hash is {}…, not {}…", hash.short(), client.plan_hash.short()),
+                what: format!("its hash is {}…, not {}…", hash.short(), client.plan_hash().short()),
             });
         }
         let plan: Plan = json::from_text(file, &self.plan_json)?;
         verify(&plan).map_err(|errors| PlanFileError::Invalid { file, errors })?;
-        if plan.client_spec() != client {
+        if plan.client_file() != client {
             return Err(PlanFileError::Mismatched {
                 file: Self::CLIENT_JSON,
                 other: file,
@@ -79,6 +82,7 @@ impl PlanFiles {
             });
         }
         let weights = Weights::from_bytes(&self.weights_bin, &plan.constants)?;
+        verify_with_weights(&plan, &weights).map_err(|errors| PlanFileError::Invalid { file, errors })?;
         Ok((plan, weights))
     }
 
@@ -108,8 +112,19 @@ impl Plan {
     }
 
     /// What a client needs to know of the plan: no weights, no instructions.
-    pub fn client_spec(&self) -> ClientSpec {
-        let Program::Ckks(program) = &self.program;
+    pub fn client_file(&self) -> ClientFile {
+        match &self.program {
+            Program::Ckks(program) => ClientFile::Ckks(self.ckks_client(program)),
+            Program::Tfhe(program) => ClientFile::Tfhe(TfheClientSpec::of(self, program)),
+        }
+    }
+
+    /// What a client needs to know of a CKKS plan; `None` for any other.
+    pub fn client_spec(&self) -> Option<ClientSpec> {
+        self.program.ckks().map(|program| self.ckks_client(program))
+    }
+
+    fn ckks_client(&self, program: &CkksProgram) -> ClientSpec {
         ClientSpec {
             format_version: self.format_version,
             name: self.name.clone(),

@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn asks_for_every_rotation_at_its_deepest_level() {
         let plan = sample::plan();
-        let crate::Program::Ckks(program) = &plan.program;
+        let program = plan.program.ckks().expect("a CKKS plan");
         let spec = program.key_spec();
         assert_eq!(spec.relinearize, Some(Level(2)));
         for (map, level) in [(0, Level(3)), (1, Level(1))] {

@@ -21,6 +21,7 @@ mod program;
 #[cfg(test)]
 mod sample;
 mod summary;
+pub mod tfhe;
 mod verify;
 mod weights;
 mod weights_file;
@@ -35,5 +36,5 @@ pub use layout::VectorLayout;
 pub use linear_map::{BabyGiant, Geometry, GiantStep, LinearMap};
 pub use liveness::Liveness;
 pub use program::{CkksProgram, FORMAT_VERSION, Plan, Program, Provenance};
-pub use verify::{Place, Rule, VerifyError, VerifyErrors, verify, verify_insecure};
+pub use verify::{Place, Rule, VerifyError, VerifyErrors, verify, verify_insecure, verify_with_weights};
 pub use weights::{ConstEntry, Weights};

@@ -15,8 +15,11 @@ use crate::{CkksProgram, Constant, Instruction, Line, LinearMap, Plan, Program, 
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Program::Ckks(program) = &self.program;
-        writeln!(f, "{}", header(self))?;
+        let program = match &self.program {
+            Program::Ckks(program) => program,
+            Program::Tfhe(program) => return f.write_str(&program.listing(self)),
+        };
+        writeln!(f, "{}", header(self, program))?;
         for (index, line) in program.lines.iter().enumerate() {
             let text = format!("{} = {}", ValueId(index as u32), instruction(self, &line.op));
             let power = line.power.to_string();
@@ -29,8 +32,7 @@ impl fmt::Display for Plan {
 }
 
 /// The first line of the listing and of the summary.
-pub(crate) fn header(plan: &Plan) -> String {
-    let Program::Ckks(program) = &plan.program;
+pub(crate) fn header(plan: &Plan, program: &CkksProgram) -> String {
     let params = &program.params;
     let limit = max_log_qp(params.log_n);
     let security = match params.check_secure() {
@@ -148,7 +150,9 @@ plan sample v1 ckks  N=2^13  levels=3  Δ=2^30  logQP=177/214  security=128
     #[test]
     fn lists_a_broken_plan_too() {
         let mut plan = sample::plan();
-        let crate::Program::Ckks(program) = &mut plan.program;
+        let crate::Program::Ckks(program) = &mut plan.program else {
+            panic!("a CKKS plan");
+        };
         program.maps.clear();
         program.params.q.clear();
         let text = plan.to_string();

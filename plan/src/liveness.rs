@@ -52,12 +52,12 @@ fn peak(dead: &[Vec<ValueId>]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Program, sample};
+    use crate::sample;
 
     #[test]
     fn a_chain_keeps_two_ciphertexts() {
         let plan = sample::plan();
-        let Program::Ckks(program) = &plan.program;
+        let program = plan.program.ckks().expect("a CKKS plan");
         let liveness = program.liveness();
         assert_eq!(liveness.peak, 2);
         assert_eq!(liveness.last_use[0], ValueId(1));

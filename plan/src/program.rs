@@ -3,6 +3,7 @@
 use heron_params::CkksParams;
 use serde::{Deserialize, Serialize};
 
+use crate::tfhe::TfheProgram;
 use crate::{ConstEntry, Digest, InputSpec, Line, LinearMap, MapId, OutputSpec};
 
 /// Version of the plan format that this crate reads and writes.
@@ -48,6 +49,26 @@ pub struct Provenance {
 pub enum Program {
     /// Approximate arithmetic on slot vectors.
     Ckks(CkksProgram),
+    /// Exact arithmetic on integers, by look-ups.
+    Tfhe(TfheProgram),
+}
+
+impl Program {
+    /// The program, if it is one for CKKS.
+    pub fn ckks(&self) -> Option<&CkksProgram> {
+        match self {
+            Self::Ckks(program) => Some(program),
+            Self::Tfhe(_) => None,
+        }
+    }
+
+    /// The program, if it is one for exact integers.
+    pub fn tfhe(&self) -> Option<&TfheProgram> {
+        match self {
+            Self::Tfhe(program) => Some(program),
+            Self::Ckks(_) => None,
+        }
+    }
 }
 
 /// A program for the CKKS scheme.

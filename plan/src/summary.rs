@@ -21,9 +21,12 @@ struct Layer<'a> {
 impl Plan {
     /// What the plan costs and how it is laid out, in at most 80 lines: parameters, layers, maps, keys.
     pub fn summary(&self) -> String {
-        let Program::Ckks(program) = &self.program;
+        let program = match &self.program {
+            Program::Ckks(program) => program,
+            Program::Tfhe(program) => return program.summary(self),
+        };
         let counts = program.counts();
-        let mut out = header(self);
+        let mut out = header(self, program);
         let (input, output) = (&self.input, &self.output);
         for (word, spec) in [
             ("input ", (&input.name, &input.shape, input.layout)),
@@ -130,7 +133,9 @@ m1  8 every 8 to 3 every 4  4 diagonals, 2 a giant step, 1 folds
     #[test]
     fn never_takes_more_than_eighty_lines() {
         let mut plan = sample::plan();
-        let Program::Ckks(program) = &mut plan.program;
+        let Program::Ckks(program) = &mut plan.program else {
+            panic!("a CKKS plan");
+        };
         let (lines, maps) = (program.lines.clone(), program.maps.clone());
         for i in 0..50 {
             program.lines.extend(lines.iter().cloned().map(|mut line| {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use heron_ckks::{Ciphertext, Context, Encoder, Rng, SecretKey, decrypt, encrypt_secret};
-use heron_plan::{Instruction, Line, Program, ValueId};
+use heron_plan::{Instruction, Line, ValueId};
 
 use crate::Error;
 use crate::files::PlanBundle;
 use crate::interpreter::{Fusion, RunError, Step, run};
 use crate::machines::{CkksMachine, Clear, ClearValue, Pair, PairValue};
 use crate::samples::Samples;
-use crate::sessions::{KeygenOptions, SessionError, keygen};
+use crate::sessions::{KeygenOptions, SessionError, ckks_program, keygen};
 use crate::simulate::largest_magnitude;
 
 /// Which lines to compare.
@@ -116,8 +116,8 @@ pub fn compare(
     rng: &mut Rng,
     progress: &mut dyn FnMut(usize, Step<'_>),
 ) -> Result<Comparison, Error> {
-    let Program::Ckks(program) = &bundle.plan.program;
-    let spec = bundle.plan.client_spec();
+    let program = ckks_program(&bundle.plan)?;
+    let spec = bundle.plan.client_spec().expect("a CKKS program has a CKKS client");
     let keys = keygen(&spec, context, KeygenOptions { public: false }, rng, &mut |_| {})?;
     let measure = Measure {
         context,

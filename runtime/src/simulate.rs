@@ -1,12 +1,14 @@
 //! Runs a plan in clear, exactly or with the noise that its encryption would have, and says where values leave their bounds.
 
-use heron_plan::{Program, ValueId};
+use heron_plan::{CkksProgram, ValueId};
 
+use crate::Error;
 use crate::files::PlanBundle;
 use crate::interpreter::{Fusion, RunError, Step, run};
 use crate::machine::Machine;
 use crate::machines::{Clear, ClearValue, Noisy};
 use crate::samples::Samples;
+use crate::sessions::ckks_program;
 
 /// Rounding of f64 sums in another order than the compiler's.
 const F64_SLACK: f64 = 1.0 + 1e-9;
@@ -55,21 +57,27 @@ pub fn simulate(
     samples: &Samples,
     noise: Noise,
     progress: &mut dyn FnMut(usize),
-) -> Result<Simulation, RunError> {
-    let Program::Ckks(program) = &bundle.plan.program;
-    match noise {
-        Noise::None => simulate_on(&mut Clear::new(&program.params), bundle, samples, progress),
-        Noise::Seeded(seed) => simulate_on(&mut Noisy::new(&program.params, seed), bundle, samples, progress),
-    }
+) -> Result<Simulation, Error> {
+    let program = ckks_program(&bundle.plan)?;
+    Ok(match noise {
+        Noise::None => simulate_on(&mut Clear::new(&program.params), bundle, program, samples, progress)?,
+        Noise::Seeded(seed) => simulate_on(
+            &mut Noisy::new(&program.params, seed),
+            bundle,
+            program,
+            samples,
+            progress,
+        )?,
+    })
 }
 
 fn simulate_on<M: Machine<Value = ClearValue>>(
     machine: &mut M,
     bundle: &PlanBundle,
+    program: &CkksProgram,
     samples: &Samples,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Simulation, RunError> {
-    let Program::Ckks(program) = &bundle.plan.program;
     let n_slots = program.params.slots().0 as usize;
     let exact = Clear::new(&program.params);
     let mut watch = BoundWatch {

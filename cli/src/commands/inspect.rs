@@ -60,6 +60,22 @@ fn entries(info: &FileInfo) -> Vec<(&'static str, Value)> {
             ("levels", json!(levels)),
             ("log n", json!(log_n)),
         ],
+        FileInfo::TfhePlan {
+            name,
+            version,
+            plan_hash,
+            lines,
+            lookups,
+            bits,
+        } => vec![
+            ("kind", json!("plan for exact integers, verified")),
+            ("name", json!(name)),
+            ("version", json!(version)),
+            ("plan hash", json!(plan_hash.to_string())),
+            ("lines", json!(lines)),
+            ("look-ups", json!(lookups)),
+            ("bits", json!(bits)),
+        ],
         FileInfo::Client {
             name,
             version,

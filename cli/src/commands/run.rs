@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use heron_plan::Program;
 use heron_runtime::files::{read_ciphertexts, read_evaluation_keys, read_plan, write_ciphertexts};
-use heron_runtime::sessions::{RunProgress, Security, Server, ServerOptions, open_context};
+use heron_runtime::sessions::{RunProgress, Security, Server, ServerOptions, ckks_program, open_context};
 use serde::Serialize;
 
 use crate::artefact::{ForceOption, Written};
@@ -84,7 +83,7 @@ impl RunArgs {
         let started = Instant::now();
         self.force.check(&self.output)?;
         let bundle = read_plan(&self.plan)?;
-        let Program::Ckks(program) = &bundle.plan.program;
+        let program = ckks_program(&bundle.plan)?;
         let ring = open_context(&program.params, context.kernels, Security::Required)?;
         let inputs = read_ciphertexts(&self.input, &ring, bundle.hash)?;
         let step = context.terminal.step("loading keys");

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use heron_ckks::Rng;
-use heron_plan::{CkksProgram, Program};
+use heron_plan::CkksProgram;
 use heron_runtime::compare::{Comparison, Detail, LineCheck, compare};
 use heron_runtime::files::{PlanBundle, read_plan};
 use heron_runtime::samples::{RangePolicy, Samples, prepare};
-use heron_runtime::sessions::{Security, open_context};
+use heron_runtime::sessions::{Security, ckks_program, open_context};
 use serde::Serialize;
 
 use crate::answers::{agreement, classes, largest_magnitude};
@@ -126,11 +126,16 @@ impl VerifyArgs {
         let network = self.model.as_ref().map(|model| Network::read(model)).transpose()?;
         let clear = network.map(|network| network.outputs(&samples.values)).transpose()?;
         let comparison = self.compare(&bundle, &samples, context)?;
-        Ok(self.verified(&bundle, &comparison, &Reference { clear, labels }))
+        Ok(self.verified(
+            &bundle,
+            ckks_program(&bundle.plan)?,
+            &comparison,
+            &Reference { clear, labels },
+        ))
     }
 
     fn compare(&self, bundle: &PlanBundle, samples: &Samples, context: &Context) -> Result<Comparison> {
-        let Program::Ckks(program) = &bundle.plan.program;
+        let program = ckks_program(&bundle.plan)?;
         let ring = open_context(&program.params, context.kernels, Security::Required)?;
         let detail = if self.layers {
             Detail::EveryLine
@@ -152,8 +157,13 @@ impl VerifyArgs {
         )?)
     }
 
-    fn verified(&self, bundle: &PlanBundle, comparison: &Comparison, reference: &Reference) -> Verified {
-        let Program::Ckks(program) = &bundle.plan.program;
+    fn verified(
+        &self,
+        bundle: &PlanBundle,
+        program: &CkksProgram,
+        comparison: &Comparison,
+        reference: &Reference,
+    ) -> Verified {
         let (measured_error, stated_error) = (comparison.output_error(), bundle.plan.output.error);
         let (answers, polynomial) = (classes(&comparison.encrypted), classes(&comparison.clear));
         let right = |answers: &[usize]| reference.labels.as_ref().map(|labels| agreement(answers, labels));

@@ -20,7 +20,7 @@ fn forged(from: &str, to: &str) -> PlanFiles {
     let text = String::from_utf8(files.plan_json).expect("JSON is UTF-8");
     assert!(text.contains(from), "{text}");
     files.plan_json = text.replacen(from, to, 1).into_bytes();
-    let mut client = sample::plan().client_spec();
+    let mut client = sample::plan().client_spec().expect("a CKKS plan");
     client.plan_hash = Digest::of(&files.plan_json);
     files.client_json = client.to_json().into_bytes();
     files
@@ -31,7 +31,10 @@ fn reads_what_it_wrote() {
     let (plan, weights) = sample::plan_and_weights();
     assert_eq!(files().decode(), Ok((plan.clone(), weights)));
     assert_eq!(files(), files());
-    assert_eq!(ClientSpec::from_json(&files().client_json), Ok(plan.client_spec()));
+    assert_eq!(
+        ClientSpec::from_json(&files().client_json),
+        Ok(plan.client_spec().expect("a CKKS plan"))
+    );
     assert_eq!(plan.hash(), Digest::of(&files().plan_json));
 }
 
@@ -82,7 +85,7 @@ fn a_newer_version_is_named_as_such() {
         error.to_string(),
         "plan.json has format version 2 and this build reads version 1; use a newer heron"
     );
-    let mut client = sample::plan().client_spec();
+    let mut client = sample::plan().client_spec().expect("a CKKS plan");
     client.format_version = 7;
     let error = ClientSpec::from_json(client.to_json().as_bytes()).expect_err("newer");
     assert!(matches!(error, PlanFileError::NewerVersion { found: 7, .. }));
@@ -120,7 +123,7 @@ fn files_of_two_plans_do_not_mix() {
 
 #[test]
 fn a_client_file_of_the_right_hash_with_other_keys_is_refused() {
-    let mut client = sample::plan().client_spec();
+    let mut client = sample::plan().client_spec().expect("a CKKS plan");
     client.keys.rotations.pop_first();
     let files = PlanFiles {
         client_json: client.to_json().into_bytes(),
@@ -215,7 +218,7 @@ proptest! {
         let end = start + text[start..].find([',', '\n']).expect("a line ends");
         let mut files = files();
         files.plan_json = format!("{}{to}{}", &text[..start], &text[end..]).into_bytes();
-        let mut client = sample::plan().client_spec();
+        let mut client = sample::plan().client_spec().expect("a CKKS plan");
         client.plan_hash = Digest::of(&files.plan_json);
         files.client_json = client.to_json().into_bytes();
         let unchanged = files.plan_json == text.as_bytes();

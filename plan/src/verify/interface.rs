@@ -4,7 +4,7 @@ use heron_params::Slots;
 
 use super::{Place, Report, Rule};
 use crate::{
-    ClientSpec, ClientTail, ConstId, InputSpec, Instruction, Normalization, OutputSpec, Plan, Program, VectorLayout,
+    CkksProgram, ClientSpec, ClientTail, ConstId, InputSpec, Instruction, Normalization, OutputSpec, Plan, VectorLayout,
 };
 
 /// Longest name or note, in bytes.
@@ -13,13 +13,10 @@ const MAX_TEXT_BYTES: usize = 1024;
 const MAX_RANK: usize = 8;
 
 /// Checks the names of a plan, its declared input and output, and the range against the program's input line.
-pub(super) fn check(report: &mut Report, plan: &Plan) {
-    let Program::Ckks(program) = &plan.program;
+pub(super) fn check(report: &mut Report, plan: &Plan, program: &CkksProgram) {
     check_text(report, &Place::Plan, [&plan.name, &plan.provenance.compiler]);
     check_text(report, &Place::Plan, &plan.provenance.options);
-    for (index, entry) in plan.constants.iter().enumerate() {
-        check_text(report, &Place::Constant(ConstId(index as u32)), [&entry.name]);
-    }
+    check_names(report, plan);
     check_input(report, &plan.input, program.params.slots());
     check_output(report, &plan.output, program.params.slots());
     let range = plan.input.range;
@@ -37,8 +34,15 @@ pub(super) fn check(report: &mut Report, plan: &Plan) {
     }
 }
 
+/// Checks the names of the constants.
+pub(crate) fn check_names(report: &mut Report, plan: &Plan) {
+    for (index, entry) in plan.constants.iter().enumerate() {
+        check_text(report, &Place::Constant(ConstId(index as u32)), [&entry.name]);
+    }
+}
+
 /// Names end up on terminals: they are short and hold no control characters.
-pub(super) fn check_text<'a>(report: &mut Report, place: &Place, texts: impl IntoIterator<Item = &'a String>) {
+pub(crate) fn check_text<'a>(report: &mut Report, place: &Place, texts: impl IntoIterator<Item = &'a String>) {
     for text in texts {
         if text.len() > MAX_TEXT_BYTES || text.chars().any(char::is_control) {
             let shown: String = text.chars().take(40).collect();
@@ -50,7 +54,7 @@ pub(super) fn check_text<'a>(report: &mut Report, place: &Place, texts: impl Int
 }
 
 /// Checks that a constant exists with a shape.
-pub(super) fn check_constant(report: &mut Report, plan: &Plan, place: Place, id: ConstId, shape: &[usize]) {
+pub(crate) fn check_constant(report: &mut Report, plan: &Plan, place: Place, id: ConstId, shape: &[usize]) {
     match plan.constants.get(id.index()) {
         None => report.add(
             place,
@@ -83,7 +87,7 @@ fn check_shape(report: &mut Report, place: &Place, shape: &[usize], layout: Vect
 }
 
 /// Checks the declared input.
-pub(super) fn check_input(report: &mut Report, input: &InputSpec, slots: Slots) {
+pub(crate) fn check_input(report: &mut Report, input: &InputSpec, slots: Slots) {
     check_text(report, &Place::Input, [&input.name]);
     check_shape(report, &Place::Input, &input.shape, input.layout, slots);
     let range = input.range;
@@ -110,7 +114,7 @@ fn check_normalization(report: &mut Report, input: &InputSpec, normalization: &N
 }
 
 /// Checks the declared output.
-pub(super) fn check_output(report: &mut Report, output: &OutputSpec, slots: Slots) {
+pub(crate) fn check_output(report: &mut Report, output: &OutputSpec, slots: Slots) {
     check_text(report, &Place::Output, [&output.name]);
     check_text(report, &Place::Output, &output.class_names);
     check_shape(report, &Place::Output, &output.shape, output.layout, slots);

@@ -3,7 +3,7 @@
 //! Every line's level, power and slot contents are derived again from its operands' stated ones, so that one broken line
 //! is one error and not a cascade. All errors are reported, in order of the program.
 
-mod interface;
+pub(crate) mod interface;
 mod lines;
 mod report;
 
@@ -13,7 +13,8 @@ use heron_params::ParamsError;
 
 pub use report::{Place, Rule, VerifyError, VerifyErrors};
 
-use crate::{CkksProgram, ClientSpec, FORMAT_VERSION, Geometry, MapId, Plan, Program};
+use crate::tfhe::{self, TfheProgram};
+use crate::{CkksProgram, ClientSpec, FORMAT_VERSION, Geometry, MapId, Plan, Program, Weights};
 
 /// Spare bits between a value at its bound and the modulus, beyond the sign.
 pub(crate) const HEADROOM_BITS: f64 = 2.0;
@@ -25,8 +26,10 @@ const MAX_MAPS: usize = 1 << 12;
 /// # Errors
 /// All broken lines, maps, constants and statements of the interface.
 pub fn verify(plan: &Plan) -> Result<(), VerifyErrors> {
-    let Program::Ckks(program) = &plan.program;
-    check(plan, program.params.check_secure())
+    match &plan.program {
+        Program::Ckks(program) => check_ckks(plan, program, program.params.check_secure()),
+        Program::Tfhe(program) => check_tfhe(plan, program),
+    }
 }
 
 /// [`verify`] without the security table: for tests on small rings. What comes from a file is never checked this way.
@@ -34,8 +37,10 @@ pub fn verify(plan: &Plan) -> Result<(), VerifyErrors> {
 /// # Errors
 /// Those of [`verify`], but [`Rule::Security`].
 pub fn verify_insecure(plan: &Plan) -> Result<(), VerifyErrors> {
-    let Program::Ckks(program) = &plan.program;
-    check(plan, program.params.validate())
+    match &plan.program {
+        Program::Ckks(program) => check_ckks(plan, program, program.params.validate()),
+        Program::Tfhe(program) => check_tfhe(plan, program),
+    }
 }
 
 /// Checks what encryption and decryption rely on.
@@ -54,19 +59,41 @@ pub(crate) fn verify_client(client: &ClientSpec) -> Result<(), VerifyErrors> {
     report.into_result()
 }
 
-fn check(plan: &Plan, params: Result<(), ParamsError>) -> Result<(), VerifyErrors> {
+/// [`verify`], and what needs the weights: the exact ranges and the noise of integers.
+///
+/// # Errors
+/// Those of [`verify`]; [`Rule::Range`], [`Rule::Constant`] and [`Rule::Variance`] for what the weights break.
+pub fn verify_with_weights(plan: &Plan, weights: &Weights) -> Result<(), VerifyErrors> {
+    verify(plan)?;
+    match &plan.program {
+        Program::Ckks(_) => Ok(()),
+        Program::Tfhe(program) => tfhe::verify_ranges(program, weights),
+    }
+}
+
+fn check_tfhe(plan: &Plan, program: &TfheProgram) -> Result<(), VerifyErrors> {
     let mut report = Report::default();
-    let Program::Ckks(program) = &plan.program;
+    check_version(&mut report, plan);
+    tfhe::verify_program(&mut report, plan, program);
+    report.into_result()
+}
+
+fn check_version(report: &mut Report, plan: &Plan) {
     if plan.format_version != FORMAT_VERSION {
         report.add(Place::Plan, Rule::Version, plan.format_version, FORMAT_VERSION);
     }
+}
+
+fn check_ckks(plan: &Plan, program: &CkksProgram, params: Result<(), ParamsError>) -> Result<(), VerifyErrors> {
+    let mut report = Report::default();
+    check_version(&mut report, plan);
     let arithmetic_works = params_hold(&mut report, params);
     if program.lines.len() > MAX_LINES || program.maps.len() > MAX_MAPS {
         let found = format!("{} lines and {} maps", program.lines.len(), program.maps.len());
         let expected = format!("at most {MAX_LINES} and {MAX_MAPS}");
         report.add(Place::Plan, Rule::Limits, found, expected);
     } else if arithmetic_works {
-        interface::check(&mut report, plan);
+        interface::check(&mut report, plan, program);
         check_maps(&mut report, plan, program);
         lines::check(&mut report, plan, program);
     }
@@ -100,12 +127,12 @@ fn check_maps(report: &mut Report, plan: &Plan, program: &CkksProgram) {
 
 /// Collects errors.
 #[derive(Default)]
-struct Report {
+pub(crate) struct Report {
     errors: Vec<VerifyError>,
 }
 
 impl Report {
-    fn add(&mut self, place: Place, rule: Rule, found: impl Display, expected: impl Display) {
+    pub(crate) fn add(&mut self, place: Place, rule: Rule, found: impl Display, expected: impl Display) {
         self.errors.push(VerifyError {
             place,
             rule,
@@ -114,7 +141,7 @@ impl Report {
         });
     }
 
-    fn into_result(self) -> Result<(), VerifyErrors> {
+    pub(crate) fn into_result(self) -> Result<(), VerifyErrors> {
         if self.errors.is_empty() {
             return Ok(());
         }

@@ -91,6 +91,14 @@ pub enum Rule {
     Interface,
     /// The client's part is complete and finite.
     Client,
+    /// Integers stay within what their line states, and indices within their tables.
+    Range,
+    /// Steps of a turn follow the instructions.
+    Steps,
+    /// Stated noise is no less than what follows.
+    Variance,
+    /// Stated failures are no less than what follows, and add up to no more than the promise.
+    Failure,
 }
 
 impl From<DefectKind> for Rule {
@@ -155,6 +163,10 @@ impl fmt::Display for Rule {
             Self::Fold => "fold",
             Self::Interface => "inputs and outputs",
             Self::Client => "client's part",
+            Self::Range => "range of integers",
+            Self::Steps => "steps of a turn",
+            Self::Variance => "noise",
+            Self::Failure => "failure",
         })
     }
 }

@@ -21,7 +21,9 @@ fn check(break_it: impl FnOnce(&mut Plan), expected: &[(&str, Rule)]) {
 }
 
 fn program(plan: &mut Plan) -> &mut CkksProgram {
-    let Program::Ckks(program) = &mut plan.program;
+    let Program::Ckks(program) = &mut plan.program else {
+        panic!("a CKKS plan");
+    };
     program
 }
 

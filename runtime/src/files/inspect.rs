@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use heron_plan::tfhe::ClientFile;
 use heron_plan::{Digest, FORMAT_VERSION, Program};
 
 use super::ciphertexts::parse_prefix;
 use super::container::MAGIC;
 use super::keys::{container_error, open_any};
-use super::{ContainerError, FileError, FileKind, read_client, read_plan, read_tensor};
+use super::{ContainerError, FileError, FileKind, read_client_file, read_plan, read_tensor};
 use crate::machine::State;
 
 /// What a file or directory is.
@@ -29,6 +30,21 @@ pub enum FileInfo {
         levels: u32,
         /// Base-2 logarithm of the ring degree.
         log_n: u32,
+    },
+    /// A plan directory for exact integers, verified.
+    TfhePlan {
+        /// Name of the plan.
+        name: String,
+        /// Version of the format.
+        version: u32,
+        /// Its hash.
+        plan_hash: Digest,
+        /// How many lines the program has.
+        lines: usize,
+        /// Key switches and bootstraps of one run.
+        lookups: u64,
+        /// Bits of weights and activations.
+        bits: u32,
     },
     /// A client description, checked.
     Client {
@@ -104,26 +120,44 @@ pub fn inspect(path: &Path) -> Result<FileInfo, FileError> {
 
 fn inspect_plan(path: &Path) -> Result<FileInfo, FileError> {
     let bundle = read_plan(path)?;
-    let Program::Ckks(program) = &bundle.plan.program;
-    Ok(FileInfo::Plan {
-        version: FORMAT_VERSION,
-        plan_hash: bundle.hash,
-        lines: program.lines.len(),
-        levels: program.params.max_level().0,
-        log_n: program.params.log_n,
-        name: bundle.plan.name,
+    Ok(match &bundle.plan.program {
+        Program::Ckks(program) => FileInfo::Plan {
+            version: FORMAT_VERSION,
+            plan_hash: bundle.hash,
+            lines: program.lines.len(),
+            levels: program.params.max_level().0,
+            log_n: program.params.log_n,
+            name: bundle.plan.name,
+        },
+        Program::Tfhe(program) => FileInfo::TfhePlan {
+            version: FORMAT_VERSION,
+            plan_hash: bundle.hash,
+            lines: program.lines.len(),
+            lookups: program.lookups(),
+            bits: program.bits,
+            name: bundle.plan.name,
+        },
     })
 }
 
 fn inspect_client(path: &Path) -> Result<FileInfo, FileError> {
-    let spec = read_client(path)?;
-    Ok(FileInfo::Client {
-        version: spec.format_version,
-        plan_hash: spec.plan_hash,
-        evaluation_key_bytes: spec.keys.bytes(&spec.params, true),
-        name: spec.name,
-        input_shape: spec.input.shape,
-        output_shape: spec.output.shape,
+    Ok(match read_client_file(path)? {
+        ClientFile::Ckks(spec) => FileInfo::Client {
+            version: spec.format_version,
+            plan_hash: spec.plan_hash,
+            evaluation_key_bytes: spec.keys.bytes(&spec.params, true),
+            name: spec.name,
+            input_shape: spec.input.shape,
+            output_shape: spec.output.shape,
+        },
+        ClientFile::Tfhe(spec) => FileInfo::Client {
+            version: spec.format_version,
+            plan_hash: spec.plan_hash,
+            evaluation_key_bytes: spec.params.key_file_bytes(),
+            name: spec.name,
+            input_shape: spec.input.shape,
+            output_shape: spec.output.shape,
+        },
     })
 }
 

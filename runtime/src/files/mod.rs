@@ -24,5 +24,5 @@ pub use error::FileError;
 pub use inspect::{FileInfo, inspect};
 pub use keys::{KeyFiles, read_evaluation_keys, read_public_key, read_secret_key, write_keys};
 pub use partial::remove_partial_files;
-pub use plan_dir::{PlanBundle, client_path, read_client, read_plan, read_report, write_plan};
+pub use plan_dir::{PlanBundle, client_path, read_client, read_client_file, read_plan, read_report, write_plan};
 pub use tensors::{Elements, Tensor, TensorError, read_tensor, write_tensor};

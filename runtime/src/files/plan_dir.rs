@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use heron_plan::tfhe::ClientFile;
 use heron_plan::{ClientSpec, Digest, Plan, PlanFiles, Weights};
 
 use super::FileError;
@@ -84,6 +85,16 @@ pub fn read_client(path: &Path) -> Result<ClientSpec, FileError> {
     let path = client_path(path);
     let bytes = read_limited(&path, PlanFiles::CLIENT_LIMIT_BYTES)?;
     ClientSpec::from_json(&bytes).map_err(|source| FileError::plan(&path, source))
+}
+
+/// Reads the `client.json` of either scheme, or that of a plan directory.
+///
+/// # Errors
+/// Those of [`read_client`].
+pub fn read_client_file(path: &Path) -> Result<ClientFile, FileError> {
+    let path = client_path(path);
+    let bytes = read_limited(&path, PlanFiles::CLIENT_LIMIT_BYTES)?;
+    ClientFile::from_json(&bytes).map_err(|source| FileError::plan(&path, source))
 }
 
 /// Reads `report.json` of a plan directory.

@@ -96,6 +96,14 @@ pub enum SessionError {
         /// What is taken.
         needed: State,
     },
+    /// A plan of the other scheme.
+    #[error("the plan is for {found}, this step takes one for {needed}")]
+    OtherScheme {
+        /// The plan's scheme.
+        found: &'static str,
+        /// The one that is taken.
+        needed: &'static str,
+    },
     /// Client and plan files contradict themselves.
     #[error("the client description is damaged: {reason}; get it again from where the plan was compiled")]
     BadSpec {
@@ -123,7 +131,9 @@ impl SessionError {
     /// Who can act on it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Shape { .. } | Self::NoSamples { .. } | Self::NotFinite { .. } => ErrorKind::BadInput,
+            Self::Shape { .. } | Self::NoSamples { .. } | Self::NotFinite { .. } | Self::OtherScheme { .. } => {
+                ErrorKind::BadInput
+            }
             Self::OutOfRange { .. } | Self::OutputBound { .. } => ErrorKind::OutOfRange,
             Self::OtherPlan { .. } | Self::CiphertextState { .. } | Self::BadSpec { .. } => ErrorKind::Damaged,
             Self::Params(_) | Self::MissingKeys | Self::Scheme(_) => ErrorKind::Damaged,

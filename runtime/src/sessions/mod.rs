@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use heron_ckks::{Ciphertext, Context, Kernels, SeededCiphertext};
 use heron_params::CkksParams;
-use heron_plan::Digest;
+use heron_plan::{CkksProgram, Digest, Plan};
 
 use crate::machine::State;
 
@@ -37,6 +37,17 @@ pub fn open_context(params: &CkksParams, kernels: Kernels, security: Security) -
         Security::InsecureAllowed => params.validate()?,
     }
     Ok(Context::new(params.clone(), kernels)?)
+}
+
+/// The program of a CKKS plan.
+///
+/// # Errors
+/// [`SessionError::OtherScheme`].
+pub fn ckks_program(plan: &Plan) -> Result<&CkksProgram, SessionError> {
+    plan.program.ckks().ok_or(SessionError::OtherScheme {
+        found: "tfhe",
+        needed: "ckks",
+    })
 }
 
 /// One ciphertext as it travels.

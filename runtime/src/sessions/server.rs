@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use heron_ckks::{Ciphertext, Context, EvaluationKeys};
 use heron_params::KeySpec;
-use heron_plan::{Plan, Program, Weights};
+use heron_plan::{Plan, Weights};
 
-use super::{CiphertextBatch, SessionError, StoredCiphertext};
+use super::{CiphertextBatch, SessionError, StoredCiphertext, ckks_program};
 use crate::Error;
 use crate::files::PlanBundle;
 use crate::interpreter::{Fusion, Step, run};
@@ -48,7 +48,7 @@ impl Server {
         keys: Arc<EvaluationKeys>,
         options: ServerOptions,
     ) -> Result<Self, SessionError> {
-        let Program::Ckks(program) = &bundle.plan.program;
+        let program = ckks_program(&bundle.plan)?;
         if program.params != *context.params() {
             return Err(SessionError::BadSpec {
                 reason: "its parameters are not those of the keys",
@@ -101,7 +101,7 @@ impl Server {
                     step,
                 });
             };
-            let Program::Ckks(program) = &self.bundle.plan.program;
+            let program = ckks_program(&self.bundle.plan)?;
             let (weights, machine) = (&self.bundle.weights, &mut self.machine);
             let outputs = run(
                 program,

@@ -40,7 +40,7 @@ fn a_plan_directory_comes_back_verified() {
     let bundle = fixture::bundle("small");
     write_plan(&path, &bundle.plan, &bundle.weights, b"{}", Overwrite::Refuse).expect("it is new");
     assert_eq!(read_plan(&path).expect("it is whole"), bundle);
-    let spec = bundle.plan.client_spec();
+    let spec = bundle.plan.client_spec().expect("a CKKS plan");
     assert_eq!(read_client(&path).expect("a directory is accepted"), spec);
     assert_eq!(read_client(&path.join("client.json")).expect("the file itself"), spec);
     assert_eq!(read_report(&path).expect("it is there"), b"{}");
@@ -60,7 +60,7 @@ fn the_whole_way_through_files() {
         scratch.path().join("y.ct"),
     );
     let bundle = fixture::bundle("files");
-    let (spec, hash) = (bundle.plan.client_spec(), bundle.hash);
+    let (spec, hash) = (bundle.plan.client_spec().expect("a CKKS plan"), bundle.hash);
     let context = fixture::context(&spec);
     let options = KeygenOptions { public: true };
     KeyFiles::check_room(&keys_path, &spec, options, Overwrite::Refuse).expect("there is room");
@@ -279,7 +279,7 @@ fn a_missing_file_is_named() {
 fn keys_are_not_replaced_unless_told() {
     let small = Small::new();
     let bundle = fixture::bundle("keys");
-    let spec = bundle.plan.client_spec();
+    let spec = bundle.plan.client_spec().expect("a CKKS plan");
     let path = small.scratch.path().join("keys");
     let options = KeygenOptions { public: false };
     let refused = KeyFiles::check_room(&path, &spec, options, Overwrite::Refuse).expect_err("it exists");
@@ -302,7 +302,7 @@ fn keys_are_not_replaced_unless_told() {
 #[test]
 fn keys_that_do_not_fit_the_disk_are_refused_before_they_are_made() {
     let scratch = scratch();
-    let mut spec = fixture::bundle("large").plan.client_spec();
+    let mut spec = fixture::bundle("large").plan.client_spec().expect("a CKKS plan");
     spec.params.log_n = 38;
     let path = scratch.path().join("keys");
     let refused = KeyFiles::check_room(&path, &spec, KeygenOptions { public: false }, Overwrite::Refuse);

@@ -1,7 +1,6 @@
 //! Encrypted lines are as noisy as the noisy machine says.
 
 use heron_ckks::{Encoder, decrypt, encrypt_secret};
-use heron_plan::Program;
 use heron_runtime::interpreter::{Fusion, Step, run};
 use heron_runtime::machine::Machine;
 use heron_runtime::machines::{CkksMachine, Clear, ClearValue, Noisy, Pair, PairValue};
@@ -19,7 +18,7 @@ fn deviation(found: &[f64], exact: &[f64]) -> f64 {
 /// Runs the small plan beside the exact machine; the deviation of every line over its slots.
 fn deviations<M: Machine>(machine: M, input: M::Value, slots: impl Fn(&M::Value) -> Vec<f64>) -> Vec<f64> {
     let bundle = fixture::bundle("noise");
-    let Program::Ckks(program) = &bundle.plan.program;
+    let program = bundle.plan.program.ckks().expect("a CKKS plan");
     let exact = Clear::new(&program.params);
     let right = exact.fresh(input_slots()).expect("it fits");
     let mut found = Vec::new();
@@ -37,7 +36,7 @@ fn deviations<M: Machine>(machine: M, input: M::Value, slots: impl Fn(&M::Value)
 
 fn input_slots() -> Vec<f64> {
     let bundle = fixture::bundle("noise");
-    let Program::Ckks(program) = &bundle.plan.program;
+    let program = bundle.plan.program.ckks().expect("a CKKS plan");
     bundle
         .plan
         .input
@@ -47,7 +46,7 @@ fn input_slots() -> Vec<f64> {
 
 #[test]
 fn simulated_noise_has_the_deviation_of_encrypted_noise() {
-    let spec = fixture::bundle("noise").plan.client_spec();
+    let spec = fixture::bundle("noise").plan.client_spec().expect("a CKKS plan");
     let context = fixture::context(&spec);
     let keys = fixture::keys(&spec, &context, false);
     let encoder = Encoder::new(context.clone());

@@ -31,7 +31,7 @@ struct Parties {
 
 fn parties(name: &str) -> Parties {
     let bundle = fixture::bundle(name);
-    let spec = bundle.plan.client_spec();
+    let spec = bundle.plan.client_spec().expect("a CKKS plan");
     let context = fixture::context(&spec);
     let KeySet {
         secret,
@@ -153,7 +153,7 @@ fn a_result_is_no_input() {
 #[test]
 fn keys_that_do_not_cover_the_plan_are_refused() {
     let bundle = fixture::bundle("keys");
-    let mut spec = bundle.plan.client_spec();
+    let mut spec = bundle.plan.client_spec().expect("a CKKS plan");
     spec.keys.rotations.pop_last();
     let context = fixture::context(&spec);
     let keys = fixture::keys(&spec, &context, false);
@@ -203,7 +203,7 @@ fn insecure_parameters_are_refused_by_default() {
 
 #[test]
 fn key_generation_reports_every_byte() {
-    let spec = fixture::bundle("progress").plan.client_spec();
+    let spec = fixture::bundle("progress").plan.client_spec().expect("a CKKS plan");
     let context = fixture::context(&spec);
     let (mut calls, mut done) = (0, 0);
     let options = heron_runtime::sessions::KeygenOptions { public: false };
@@ -229,7 +229,9 @@ fn simulation_gives_the_network_and_names_the_line_that_leaves_its_bound() {
     assert_eq!(noisy, same);
     assert_ne!(noisy.outputs, exact.outputs);
 
-    let Program::Ckks(program) = &mut bundle.plan.program;
+    let Program::Ckks(program) = &mut bundle.plan.program else {
+        panic!("a CKKS plan");
+    };
     program.lines[5].bound = 1e-3;
     program.lines[5].node = "relu1".to_owned();
     let found = simulate(&bundle, &samples, Noise::None, &mut |_| {})
@@ -245,7 +247,7 @@ fn simulation_gives_the_network_and_names_the_line_that_leaves_its_bound() {
 #[test]
 fn every_line_stays_within_its_stated_error_and_a_wrong_statement_is_named() {
     let mut bundle = fixture::bundle("compare");
-    let context = fixture::context(&bundle.plan.client_spec());
+    let context = fixture::context(&bundle.plan.client_spec().expect("a CKKS plan"));
     let samples = Samples {
         values: vec![fixture::floats(1).to_f64()],
     };
@@ -263,7 +265,9 @@ fn every_line_stays_within_its_stated_error_and_a_wrong_statement_is_named() {
     let outputs = compare(&bundle, &context, &samples, Detail::Outputs, rng, &mut |_, _| {}).expect("it runs");
     assert_eq!(outputs.lines.len(), 1);
 
-    let Program::Ckks(program) = &mut bundle.plan.program;
+    let Program::Ckks(program) = &mut bundle.plan.program else {
+        panic!("a CKKS plan");
+    };
     program.lines[4].error = 1e-12;
     program.lines[4].node = "relu1".to_owned();
     let found = compare(&bundle, &context, &samples, Detail::EveryLine, rng, &mut |_, _| {}).expect("it runs");

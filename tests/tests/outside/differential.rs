@@ -3,7 +3,6 @@
 
 use heron_compiler::evaluate;
 use heron_compiler::gate::Accuracy;
-use heron_plan::Program;
 use heron_runtime::conformance::{Bench, Case, CkksBench, ClearBench, NoisyBench, check};
 use heron_runtime::interpreter::{Fusion, run};
 use heron_tests::ShippedModel;
@@ -40,7 +39,7 @@ fn check_against_onnxruntime(model: &ShippedModel) {
 /// What the exact machine gives for samples.
 fn packed_outputs(planned: &Planned, samples: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let plan = &planned.compiled.plan;
-    let Program::Ckks(program) = &plan.program;
+    let program = plan.program.ckks().expect("a CKKS plan");
     let mut bench = ClearBench::open(program);
     let slots = program.params.slots().0 as usize;
     let output = |sample: &Vec<f64>| {
@@ -63,7 +62,7 @@ fn packed_outputs(planned: &Planned, samples: &[Vec<f64>]) -> Vec<Vec<f64>> {
 /// The plan as a case of the conformance suite: every machine must give the exact outputs within the plan's own errors.
 fn as_case(planned: &Planned, n_samples: usize) -> Case {
     let plan = &planned.compiled.plan;
-    let Program::Ckks(program) = &plan.program;
+    let program = plan.program.ckks().expect("a CKKS plan");
     let samples = &planned.model.inputs[..n_samples];
     let slots = program.params.slots().0 as usize;
     Case {
