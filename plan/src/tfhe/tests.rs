@@ -205,7 +205,10 @@ fn noise_below_what_follows_is_found() {
 #[test]
 fn failures_below_what_follows_are_found() {
     for line in 2..5 {
-        check(|program| program.lines[line].log2_failure = Some(-4500.0), Rule::Failure);
+        check(
+            |program| program.lines[line].log2_failure = Some(-4500.0),
+            Rule::Failure,
+        );
         check(|program| program.lines[line].log2_failure = None, Rule::Failure);
     }
     check(|program| program.log2_failure = -4400.0, Rule::Failure);
