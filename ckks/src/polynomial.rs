@@ -72,6 +72,11 @@ impl Polynomial {
         (self.interval != (-1.0, 1.0)).then(|| (2.0 / (b - a), -(a + b) / (b - a)))
     }
 
+    /// How many products of ciphertexts an evaluation takes.
+    pub fn n_products(&self) -> usize {
+        self.split().n_products()
+    }
+
     /// The split with the fewest products of ciphertexts.
     pub(crate) fn split(&self) -> Split {
         let depth = self.inner_depth();

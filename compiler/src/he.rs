@@ -7,7 +7,7 @@ use ndarray::{ArcArray1, ArcArray2};
 use crate::evaluate;
 use crate::evaluate_nodes;
 use crate::graph::Graph;
-use crate::nn::{self, Affine, Conv, Pad, Pool};
+use crate::nn::{self, Affine, Chebyshev, Conv, Pad, Pool};
 
 /// An operation that homomorphic encryption can evaluate. Shapes are in [`Node::shape`](crate::graph::Node).
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,8 @@ pub enum Op {
     Mul,
     /// `x²`.
     Square,
+    /// A polynomial of each element, in the Chebyshev basis on `[-1, 1]`.
+    Polynomial(Chebyshev),
     /// The same elements in the node's shape.
     Reshape,
 }
@@ -61,6 +63,7 @@ impl Op {
             Self::Sub => nn::Op::Sub,
             Self::Mul => nn::Op::Mul,
             Self::Square => nn::Op::Square,
+            Self::Polynomial(op) => nn::Op::Chebyshev(op.clone()),
             Self::Reshape => nn::Op::Reshape,
         }
     }
@@ -79,6 +82,7 @@ impl Op {
             Self::Sub => "Sub",
             Self::Mul => "Mul",
             Self::Square => "Square",
+            Self::Polynomial(_) => "Polynomial",
             Self::Reshape => "Reshape",
         }
     }

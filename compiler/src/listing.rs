@@ -45,6 +45,7 @@ impl fmt::Display for Op {
                 let degree = polynomial.coefficients.ncols().saturating_sub(1);
                 write!(f, "polynomial<{}, degree {degree}>", polynomial.granularity)
             }
+            Self::Chebyshev(op) => write!(f, "chebyshev<{}, degree {}>", op.granularity, op.degree()),
             Self::Reshape => write!(f, "reshape"),
             Self::Identity => write!(f, "identity"),
         }

@@ -46,6 +46,8 @@ pub enum Op {
     Pow(u32),
     /// A polynomial of each element.
     Polynomial(Polynomial),
+    /// A polynomial of each element, in the Chebyshev basis on `[-1, 1]`.
+    Chebyshev(Chebyshev),
     /// The same elements in the node's shape.
     Reshape,
     /// The operand itself.
@@ -176,6 +178,24 @@ pub enum Gelu {
     Erf,
     /// `x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
     Tanh,
+}
+
+/// Polynomials `Σ c_k T_k(x)` on `[-1, 1]`, one for each entry of the granularity, of equal degree and parity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chebyshev {
+    /// What one polynomial covers.
+    pub granularity: Granularity,
+    /// Which terms there are; the coefficients of others are zero.
+    pub parity: heron_plan::Parity,
+    /// `[entries, degree + 1]`, `c_0` first.
+    pub coefficients: ArcArray2<f64>,
+}
+
+impl Chebyshev {
+    /// The degree.
+    pub fn degree(&self) -> u32 {
+        self.coefficients.ncols().saturating_sub(1) as u32
+    }
 }
 
 /// Polynomials in the power basis, one for each entry of the granularity, of equal degree.

@@ -2,7 +2,8 @@
 //!
 //! It rotates, multiplies by diagonals and folds exactly as a plan would, in f64, and knows nothing of matrices.
 
-use heron_plan::{Constant, Geometry, LinearMap, Weights};
+use heron_params::chebyshev_value;
+use heron_plan::{Constant, Geometry, LinearMap, SlotPolynomial, Weights};
 
 use crate::slots::{Compute, Packed};
 
@@ -47,6 +48,10 @@ pub fn evaluate_packed(packed: &Packed, inputs: &[&[f64]]) -> Vec<Vec<f64>> {
             Compute::Add => pairs(|l, r| l + r),
             Compute::Sub => pairs(|l, r| l - r),
             Compute::Mul => pairs(|l, r| l * r),
+            Compute::Polynomial(poly) => {
+                let data = tensor(&packed.weights, poly.coefficients);
+                arg(0).iter().map(|x| apply_polynomial(poly, data, x)).collect()
+            }
             Compute::Square => arg(0).iter().map(|x| x.iter().map(|x| x * x).collect()).collect(),
         };
         values.push(result);
@@ -57,6 +62,14 @@ pub fn evaluate_packed(packed: &Packed, inputs: &[&[f64]]) -> Vec<Vec<f64>> {
         .iter()
         .map(|slots| layout.gather(slots))
         .collect()
+}
+
+/// A polynomial in every slot; zero in slots without an element.
+fn apply_polynomial(poly: &SlotPolynomial, data: &[f64], x: &[f64]) -> Vec<f64> {
+    let (len, period) = poly.layout.map_or((1, 1), |layout| (layout.len as usize, layout.period as usize));
+    let elements: Vec<Vec<f64>> = (0..len).map(|element| poly.dense(data, element)).collect();
+    let value = |(slot, &x): (usize, &f64)| elements.get(slot % period).map_or(0.0, |c| chebyshev_value(c, x));
+    x.iter().enumerate().map(value).collect()
 }
 
 /// A linear map applied by its diagonals: babies inside giants, then the fold.

@@ -1,7 +1,7 @@
 //! The vocabulary after packing: operations on whole slot vectors.
 
 use heron_params::Slots;
-use heron_plan::{ConstEntry, ConstId, Constant, LinearMap, VectorLayout, Weights};
+use heron_plan::{ConstEntry, ConstId, Constant, LinearMap, SlotPolynomial, VectorLayout, Weights};
 
 use crate::graph::{Graph, NodeId};
 
@@ -45,14 +45,17 @@ pub enum Compute {
     Mul,
     /// Slot-wise square: one level.
     Square,
+    /// A polynomial in every slot: as many levels as it is deep.
+    Polynomial(SlotPolynomial),
 }
 
 impl Compute {
-    /// Whether the result carries the square of the scale, so that a rescale follows.
-    pub fn takes_a_level(&self) -> bool {
+    /// How many levels the operation takes.
+    pub fn levels(&self) -> u32 {
         match self {
-            Self::Linear { .. } | Self::Scale { .. } | Self::Mul | Self::Square => true,
-            Self::Input | Self::Shift(_) | Self::Add | Self::Sub => false,
+            Self::Linear { .. } | Self::Scale { .. } | Self::Mul | Self::Square => 1,
+            Self::Polynomial(poly) => poly.depth(),
+            Self::Input | Self::Shift(_) | Self::Add | Self::Sub => 0,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! rings from them, and `heron-plan` to check both.
 
 mod chain;
+mod chebyshev;
 mod key_spec;
 mod noise;
 mod primes;
@@ -12,6 +13,7 @@ pub mod tfhe;
 mod units;
 
 pub use chain::{ChainRequest, CkksParams, ParamsError};
+pub use chebyshev::{ChebyshevSplit, OperationNoise, chebyshev_derivative, chebyshev_value, polynomial_depth};
 pub use key_spec::KeySpec;
 pub use noise::{ERROR_STD_DEV, NoiseModel};
 pub use primes::{is_prime, ntt_primes_near};

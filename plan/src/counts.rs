@@ -116,6 +116,7 @@ impl CkksProgram {
                 ciphertext_products: 1,
                 ..none
             },
+            Instruction::Polynomial { poly, .. } => poly.counts(),
             Instruction::Rescale { .. } => OpCounts { rescales: 1, ..none },
             Instruction::DropLevel { .. } => OpCounts { level_drops: 1, ..none },
             Instruction::Input

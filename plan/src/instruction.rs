@@ -3,7 +3,7 @@
 use heron_params::{Level, Rotation, ScalePower};
 use serde::{Deserialize, Serialize};
 
-use crate::{ConstId, MapId, ValueId, VectorLayout};
+use crate::{ConstId, MapId, SlotPolynomial, ValueId, VectorLayout};
 
 /// One line of a program: an instruction, and the state of the value it computes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,8 +29,8 @@ pub struct Line {
 /// What one line computes. Operands are earlier lines.
 ///
 /// # Levels
-/// Only `Rescale` and `DropLevel` change the level. `Linear`, `MulConst`, `Square` and `Mul` take operands at `Δ` and
-/// give `Δ²`; `Rescale` takes `Δ²` and gives `Δ` one level down; `DropLevel` takes and gives `Δ`; all else keeps the power. `Add`, `Sub` and `Mul` need
+/// `Rescale`, `DropLevel` and `Polynomial` change the level. `Linear`, `MulConst`, `Square` and `Mul` take operands at `Δ` and
+/// give `Δ²`; `Rescale` takes `Δ²` and gives `Δ` one level down; `DropLevel` and `Polynomial` take and give `Δ`; all else keeps the power. `Add`, `Sub` and `Mul` need
 /// operands of equal level and power.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
@@ -91,6 +91,13 @@ pub enum Instruction {
         /// Right operand.
         rhs: ValueId,
     },
+    /// A polynomial in every slot: as many levels down as it is deep, rescales included.
+    Polynomial {
+        /// Operand, in `[-1, 1]`.
+        arg: ValueId,
+        /// The polynomial.
+        poly: SlotPolynomial,
+    },
     /// Divides by the scale: from `Δ²` to `Δ`, one level down.
     Rescale {
         /// Operand.
@@ -133,6 +140,7 @@ impl Instruction {
             | Self::AddConst { arg, .. }
             | Self::MulConst { arg, .. }
             | Self::Square { arg }
+            | Self::Polynomial { arg, .. }
             | Self::Rescale { arg }
             | Self::DropLevel { arg }
             | Self::Output { arg } => (Some(arg), None),
@@ -152,6 +160,7 @@ impl Instruction {
             Self::MulConst { .. } => "mul_const",
             Self::Square { .. } => "square",
             Self::Mul { .. } => "mul",
+            Self::Polynomial { .. } => "polynomial",
             Self::Rescale { .. } => "rescale",
             Self::DropLevel { .. } => "drop_level",
             Self::Output { .. } => "output",

@@ -22,11 +22,16 @@ impl CkksProgram {
                 }
                 Instruction::Rotate { by, .. } => spec.add_rotation(*by, line.level),
                 Instruction::Square { .. } | Instruction::Mul { .. } => spec.add_relinearize(line.level),
+                Instruction::Polynomial { poly, .. } if poly.degree >= 2 => {
+                    // The first product is a square of the operand, at the operand's level.
+                    spec.add_relinearize(Level(line.level.0.saturating_add(poly.depth())));
+                }
                 Instruction::Input
                 | Instruction::Add { .. }
                 | Instruction::Sub { .. }
                 | Instruction::AddConst { .. }
                 | Instruction::MulConst { .. }
+                | Instruction::Polynomial { .. }
                 | Instruction::Rescale { .. }
                 | Instruction::DropLevel { .. }
                 | Instruction::Output { .. } => {}
@@ -47,6 +52,13 @@ mod tests {
     use heron_params::{Level, Rotation};
 
     use crate::sample;
+
+    #[test]
+    fn a_polynomial_relinearizes_at_its_operand() {
+        let plan = sample::polynomial_plan();
+        let crate::Program::Ckks(program) = &plan.program;
+        assert_eq!(program.key_spec().relinearize, Some(Level(3)));
+    }
 
     #[test]
     fn asks_for_every_rotation_at_its_deepest_level() {

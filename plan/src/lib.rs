@@ -17,6 +17,7 @@ mod layout;
 mod linear_map;
 mod listing;
 mod liveness;
+mod polynomial;
 mod program;
 #[cfg(test)]
 mod sample;
@@ -35,6 +36,7 @@ pub use instruction::{Constant, Instruction, Line};
 pub use layout::VectorLayout;
 pub use linear_map::{BabyGiant, Geometry, GiantStep, LinearMap};
 pub use liveness::Liveness;
+pub use polynomial::{MAX_POLYNOMIAL_DEGREE, Parity, SlotPolynomial};
 pub use program::{CkksProgram, FORMAT_VERSION, Plan, Program, Provenance};
 pub use verify::{Place, Rule, VerifyError, VerifyErrors, verify, verify_insecure, verify_with_weights};
 pub use weights::{ConstEntry, Weights};

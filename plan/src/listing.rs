@@ -68,6 +68,7 @@ fn instruction(plan: &Plan, op: &Instruction) -> String {
         Instruction::AddConst { arg, value } | Instruction::MulConst { arg, value } => {
             format!("{arg}, {}", constant(value))
         }
+        Instruction::Polynomial { arg, poly } => format!("{arg}, {}", poly.coefficients),
         Instruction::Square { arg }
         | Instruction::Rescale { arg }
         | Instruction::DropLevel { arg }
@@ -89,6 +90,10 @@ fn comment(plan: &Plan, program: &CkksProgram, line: &Line) -> String {
         Instruction::Input => shape(&plan.input.shape, plan.input.layout),
         Instruction::Output { .. } => shape(&plan.output.shape, plan.output.layout),
         Instruction::Linear { map, .. } => program.map(*map).map_or_else(String::new, cost),
+        Instruction::Polynomial { poly, .. } => {
+            let products = poly.counts().ciphertext_products;
+            format!("degree {}, {products} products", poly.degree)
+        }
         Instruction::Rotate { .. }
         | Instruction::Add { .. }
         | Instruction::Sub { .. }
@@ -145,6 +150,13 @@ plan sample v1 ckks  N=2^13  levels=3  Δ=2^30  logQP=177/214  security=128
   %9 = output %8                    ; L0 Δ   node: 3 as 3 every 4
 ";
         assert_eq!(sample::plan().to_string(), expected);
+    }
+
+    #[test]
+    fn lists_a_polynomial_with_its_degree_and_products() {
+        let text = sample::polynomial_plan().to_string();
+        let line = "%1 = polynomial %0, c0            ; L1 Δ   node: degree 3, 2 products";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

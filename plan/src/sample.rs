@@ -4,7 +4,8 @@ use heron_params::{ChainRequest, CkksParams, Level, Rotation, ScalePower};
 
 use crate::{
     BabyGiant, CalibratedRange, CkksProgram, ConstId, Constant, Digest, FORMAT_VERSION, Geometry, InputSpec,
-    Instruction, Line, LinearMap, MapId, OpCounts, OutputSpec, Plan, Program, Provenance, ValueId, VectorLayout,
+    Instruction, Line, LinearMap, MapId, OpCounts, OutputSpec, Parity, Plan, Program, Provenance, SlotPolynomial,
+    ValueId, VectorLayout,
     Weights,
 };
 
@@ -168,6 +169,34 @@ fn program() -> CkksProgram {
         ],
         lines,
     }
+}
+
+/// A valid plan of one polynomial: an odd cubic with coefficients for each of 12 elements.
+pub(crate) fn polynomial_plan() -> Plan {
+    let mut plan = plan();
+    let mut weights = Weights::default();
+    let values = (0..24).map(|i| f64::from(i) / 32.0 - 0.3).collect();
+    plan.constants = vec![weights.push("cubic", &[2, 12], values).1];
+    plan.input.range = CalibratedRange { min: -1.0, max: 1.0 };
+    plan.output.shape = plan.input.shape.clone();
+    plan.output.layout = plan.input.layout;
+    plan.output.class_names.clear();
+    let poly = SlotPolynomial {
+        coefficients: ConstId(0),
+        degree: 3,
+        parity: Parity::Odd,
+        layout: Some(plan.input.layout),
+    };
+    let mut input = line(Instruction::Input, 3, ScalePower::One);
+    input.bound = 1.0;
+    let Program::Ckks(program) = &mut plan.program;
+    program.maps.clear();
+    program.lines = vec![
+        input,
+        line(Instruction::Polynomial { arg: ValueId(0), poly }, 1, ScalePower::One),
+        line(Instruction::Output { arg: ValueId(1) }, 1, ScalePower::One),
+    ];
+    plan
 }
 
 /// `%2 = %0 + rot(%0, 16)`: a value that is read twice.

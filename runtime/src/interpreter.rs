@@ -6,7 +6,7 @@
 use heron_plan::{CkksProgram, ConstId, Constant, Geometry, Instruction, Line, MapId, ValueId, Weights};
 
 use crate::ErrorKind;
-use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, State};
+use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, ResolvedPolynomial, State};
 
 /// Why a program did not run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -216,6 +216,7 @@ impl Product {
             | Instruction::Sub { .. }
             | Instruction::AddConst { .. }
             | Instruction::MulConst { .. }
+            | Instruction::Polynomial { .. }
             | Instruction::Rescale { .. }
             | Instruction::DropLevel { .. }
             | Instruction::Output { .. } => None,
@@ -308,6 +309,10 @@ impl<M: Machine> Evaluation<'_, M> {
             Instruction::MulConst { arg, value: constant } => machine.mul_const(value(*arg)?, resolve(constant)?),
             Instruction::Square { arg } => machine.square(value(*arg)?),
             Instruction::Mul { lhs, rhs } => machine.mul(value(*lhs)?, value(*rhs)?),
+            Instruction::Polynomial { arg, poly } => {
+                let coefficients = constant_data(weights, id, poly.coefficients)?;
+                machine.polynomial(value(*arg)?, ResolvedPolynomial { poly, coefficients })
+            }
             Instruction::Rescale { arg } => machine.rescale(value(*arg)?),
             Instruction::DropLevel { arg } => machine.drop_level(value(*arg)?, stated.level),
             Instruction::Output { arg } => machine.output(value(*arg)?),

@@ -4,7 +4,7 @@
 
 use heron_ckks::EvalError;
 use heron_params::{Level, Rotation, ScalePower};
-use heron_plan::{LinearMap, MapId, VectorLayout};
+use heron_plan::{LinearMap, MapId, SlotPolynomial, VectorLayout};
 
 /// Level and scale of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,26 @@ impl ResolvedConstant<'_> {
             Self::Scalar(value) => vec![value; slots],
             Self::Vector { values, layout } => layout.spread(values, slots),
         }
+    }
+}
+
+/// A polynomial with the values of its coefficients.
+#[derive(Clone, Copy, Debug)]
+pub struct ResolvedPolynomial<'a> {
+    /// The polynomial.
+    pub poly: &'a SlotPolynomial,
+    /// Its coefficients, in the shape that the polynomial says.
+    pub coefficients: &'a [f64],
+}
+
+impl ResolvedPolynomial<'_> {
+    /// The coefficients `c_0 … c_d` of a slot; `None` for a slot without an element, whose polynomial is zero.
+    pub fn of_slot(&self, slot: usize) -> Option<Vec<f64>> {
+        let Some(layout) = self.poly.layout else {
+            return Some(self.poly.dense(self.coefficients, 0));
+        };
+        let element = slot % layout.period as usize;
+        (element < layout.len as usize).then(|| self.poly.dense(self.coefficients, element))
     }
 }
 
@@ -128,6 +148,9 @@ pub trait Machine {
 
     /// A slot-wise product of operands of equal level: from `Δ` to `Δ²`.
     fn mul(&mut self, lhs: &Self::Value, rhs: &Self::Value) -> Result<Self::Value, MachineError>;
+
+    /// A polynomial in every slot, of an operand in `[-1, 1]`: from `Δ` to `Δ`, as many levels down as it is deep.
+    fn polynomial(&mut self, arg: &Self::Value, poly: ResolvedPolynomial<'_>) -> Result<Self::Value, MachineError>;
 
     /// Divides by the scale: from `Δ²` to `Δ`, one level down.
     fn rescale(&mut self, arg: &Self::Value) -> Result<Self::Value, MachineError>;

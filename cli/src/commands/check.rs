@@ -164,6 +164,7 @@ fn parameters_of(op: &Op) -> usize {
         Op::Conv(conv) => conv.weights.len() + conv.bias.len(),
         Op::BatchNorm(affine) | Op::Affine(affine) => affine.scale.len() + affine.shift.len(),
         Op::Polynomial(polynomial) => polynomial.coefficients.len(),
+        Op::Chebyshev(polynomial) => polynomial.coefficients.len(),
         Op::Input
         | Op::AveragePool(_)
         | Op::MaxPool(_)
@@ -195,6 +196,7 @@ fn is_compiled(op: &Op) -> bool {
         | Op::Square
         | Op::Pow(_)
         | Op::Polynomial(_)
+        | Op::Chebyshev(_)
         | Op::Reshape
         | Op::Identity => true,
     }
@@ -217,7 +219,7 @@ fn name_of(op: &Op) -> &'static str {
         Op::Activation(_) => "activation",
         Op::Square => "square",
         Op::Pow(_) => "power",
-        Op::Polynomial(_) => "polynomial",
+        Op::Polynomial(_) | Op::Chebyshev(_) => "polynomial",
         Op::Reshape => "reshape",
         Op::Identity => "identity",
     }

@@ -85,6 +85,7 @@ fn into_operand(out: &mut GraphBuilder<Op>, affine: &Affine, node: &Node<Op>, ar
         | Op::Sub
         | Op::Mul
         | Op::Square
+        | Op::Polynomial(_)
         | Op::Reshape => return None,
     };
     Some(out.push(&name, op, &args, &shape))
@@ -130,6 +131,7 @@ fn from_operand(out: &mut GraphBuilder<Op>, node: &Node<Op>, arg: NodeId) -> Opt
         | Op::Add
         | Op::Sub
         | Op::Mul
+        | Op::Polynomial(_)
         | Op::Square => None,
     }
 }

@@ -294,6 +294,7 @@ fn replace(
         | nn::Op::Mul
         | nn::Op::Square
         | nn::Op::Pow(_)
+        | nn::Op::Chebyshev(_)
         | nn::Op::Reshape
         | nn::Op::Identity => None,
     }
@@ -390,6 +391,7 @@ fn lower(out: &mut GraphBuilder<he::Op>, node: &Node<nn::Op>, args: &[NodeId], f
         nn::Op::Sub => he::Op::Sub,
         nn::Op::Mul => he::Op::Mul,
         nn::Op::Square => he::Op::Square,
+        nn::Op::Chebyshev(op) => he::Op::Polynomial(op.clone()),
         nn::Op::Reshape => he::Op::Reshape,
         nn::Op::Identity => return args[0],
         nn::Op::Pow(exponent) => {

@@ -9,8 +9,10 @@ mod dense;
 mod pad;
 mod pool;
 
+use heron_params::chebyshev_value;
+
 use crate::graph::{Graph, Node};
-use crate::nn::{Affine, Op, Polynomial};
+use crate::nn::{Affine, Chebyshev, Op, Polynomial};
 
 /// The network's output for one sample.
 ///
@@ -66,6 +68,7 @@ fn unary(node: &Node<Op>, shape: &[usize], x: &[f64]) -> Vec<f64> {
         Op::Square => x.iter().map(|&x| x * x).collect(),
         Op::Pow(exponent) => x.iter().map(|&x| power(x, *exponent)).collect(),
         Op::Polynomial(op) => polynomial(op, shape, x),
+        Op::Chebyshev(op) => chebyshev(op, shape, x),
         Op::Reshape | Op::Identity => x.to_vec(),
     }
 }
@@ -90,6 +93,7 @@ fn binary(op: &Op, left: &[f64], right: &[f64]) -> Vec<f64> {
         | Op::Square
         | Op::Pow(_)
         | Op::Polynomial(_)
+        | Op::Chebyshev(_)
         | Op::Reshape
         | Op::Identity => unreachable!("{op:?} does not have two operands"),
     }
@@ -113,6 +117,12 @@ fn polynomial(op: &Polynomial, shape: &[usize], x: &[f64]) -> Vec<f64> {
             row.iter().rev().fold(0.0, |sum, coefficient| sum * x + coefficient)
         })
         .collect()
+}
+
+fn chebyshev(op: &Chebyshev, shape: &[usize], x: &[f64]) -> Vec<f64> {
+    let rows: Vec<Vec<f64>> = op.coefficients.rows().into_iter().map(|row| row.to_vec()).collect();
+    let value = |(element, &x): (usize, &f64)| chebyshev_value(&rows[op.granularity.entry(element, shape)], x);
+    x.iter().enumerate().map(value).collect()
 }
 
 /// `x^exponent` by repeated squaring: `f64::powi` may round differently on another platform.

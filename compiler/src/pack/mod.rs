@@ -10,13 +10,13 @@
 mod layout;
 
 use heron_params::Slots;
-use heron_plan::{ConstEntry, ConstId, Constant, Geometry, LinearMap, VectorLayout, Weights};
+use heron_plan::{ConstEntry, ConstId, Constant, Geometry, LinearMap, SlotPolynomial, VectorLayout, Weights};
 use ndarray::{ArcArray1, ArcArray2};
 
 use crate::error::UnsupportedNode;
 use crate::graph::{Graph, GraphBuilder, Node, NodeId};
 use crate::he;
-use crate::nn::{self, Affine};
+use crate::nn::{self, Affine, Chebyshev};
 use crate::slots::{Compute, Op, Packed};
 use layout::{canonical, input_layout, plan_dense};
 
@@ -53,6 +53,7 @@ fn refuse(node: &Node<nn::Op>) -> Option<UnsupportedNode> {
         | nn::Op::Square
         | nn::Op::Pow(_)
         | nn::Op::Polynomial(_)
+        | nn::Op::Chebyshev(_)
         | nn::Op::Reshape
         | nn::Op::Identity => return None,
     };
@@ -118,6 +119,7 @@ impl Packer<'_> {
             he::Op::Sub => (Compute::Sub, layout),
             he::Op::Mul => (Compute::Mul, layout),
             he::Op::Square => (Compute::Square, layout),
+            he::Op::Polynomial(polynomial) => (self.polynomial(node, layout, polynomial), layout),
             he::Op::Reshape | he::Op::Conv(_) | he::Op::AveragePool(_) | he::Op::GlobalAveragePool | he::Op::Pad(_) => {
                 unreachable!("{} is not packable", node.name)
             }
@@ -228,6 +230,26 @@ impl Packer<'_> {
             Constant::Vector { data, layout }
         };
         Compute::Scale { factor, shift }
+    }
+
+    /// Coefficients for every element, or once where all elements have the same.
+    fn polynomial(&mut self, node: &Node<he::Op>, layout: VectorLayout, polynomial: &Chebyshev) -> Compute {
+        let shared = polynomial.coefficients.nrows() == 1;
+        let elements = if shared { 1 } else { node.len() };
+        let entry = |element: usize| polynomial.granularity.entry(element, &node.shape);
+        let terms = polynomial.parity.terms(polynomial.degree());
+        let rows = terms.flat_map(|k| (0..elements).map(move |element| (k, element)));
+        let values: Vec<f64> = rows
+            .map(|(k, element)| polynomial.coefficients[[entry(element), k]])
+            .collect();
+        let mut poly = SlotPolynomial {
+            coefficients: ConstId(0),
+            degree: polynomial.degree(),
+            parity: polynomial.parity,
+            layout: (!shared).then_some(layout),
+        };
+        poly.coefficients = self.constant(&format!("{}.coefficients", node.name), &poly.shape(), values);
+        Compute::Polynomial(poly)
     }
 
     fn constant(&mut self, name: &str, shape: &[usize], values: impl IntoIterator<Item = f64>) -> ConstId {

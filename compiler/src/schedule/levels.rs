@@ -54,7 +54,7 @@ pub(crate) fn place_levels(packed: &Packed) -> Drafts {
     let mut values: Vec<ValueId> = Vec::with_capacity(packed.graph.len());
     for (id, node) in packed.graph.iter() {
         let level = Level(levels[id.index()]);
-        let before = Level(level.0 + u32::from(node.op.compute.takes_a_level()));
+        let before = Level(level.0 + node.op.compute.levels());
         let args: Vec<ValueId> = node
             .args
             .iter()
@@ -75,7 +75,7 @@ pub(crate) fn place_levels(packed: &Packed) -> Drafts {
 fn levels(graph: &Graph<Op>) -> Vec<u32> {
     let mut levels = vec![0; graph.len()];
     for (id, node) in graph.iter().rev() {
-        let operand = levels[id.index()] + u32::from(node.op.compute.takes_a_level());
+        let operand = levels[id.index()] + node.op.compute.levels();
         for arg in &node.args {
             let level: &mut u32 = &mut levels[arg.index()];
             *level = operand.max(*level);
@@ -88,12 +88,12 @@ fn levels(graph: &Graph<Op>) -> Vec<u32> {
 pub(crate) fn longest_chain(graph: &Graph<Op>) -> Vec<NodeId> {
     let levels = levels(graph);
     let on_chain = |id: NodeId, node: &Node<Op>| {
-        let operand = levels[id.index()] + u32::from(node.op.compute.takes_a_level());
+        let operand = levels[id.index()] + node.op.compute.levels();
         node.args.iter().any(|arg| levels[arg.index()] == operand)
     };
     let takers = graph
         .iter()
-        .filter(|(id, node)| node.op.compute.takes_a_level() && on_chain(*id, node));
+        .filter(|(id, node)| node.op.compute.levels() > 0 && on_chain(*id, node));
     takers.map(|(id, _)| id).collect()
 }
 
@@ -213,6 +213,13 @@ impl Placer {
                 two,
                 node,
             ),
+            Compute::Polynomial(poly) => {
+                let op = Instruction::Polynomial {
+                    arg: args[0],
+                    poly: *poly,
+                };
+                return self.push(op, (after, ScalePower::One), node);
+            }
             Compute::Square => self.push(Instruction::Square { arg: args[0] }, two, node),
         };
         self.push(Instruction::Rescale { arg: product }, (after, ScalePower::One), node)

@@ -11,8 +11,8 @@ mod values;
 
 use std::collections::BTreeMap;
 
-use heron_params::Slots;
-use heron_plan::{CkksProgram, Instruction, Line, ValueId};
+use heron_params::{Slots, chebyshev_value};
+use heron_plan::{CkksProgram, Instruction, Line, ValueId, Weights};
 
 pub use parameters::Candidate;
 
@@ -24,7 +24,7 @@ use crate::pack::pack;
 use crate::slots::Packed;
 use levels::{Draft, Drafts, longest_chain, place_levels};
 use parameters::{Choice, Search};
-use values::{LineValues, line_values};
+use values::{LineValues, dense_coefficients, line_values};
 
 /// The smallest ring that is tried, as a logarithm: smaller ones have no room for a product.
 const MIN_LOG_N: u32 = 12;
@@ -93,7 +93,7 @@ pub fn schedule(
         };
         let drafts = place_levels(&packed);
         let values = line_values(&drafts, &packed.weights, samples);
-        let bounds = bounds(&drafts, &values, options.margin);
+        let bounds = bounds(&drafts, &values, &packed.weights, options.margin);
         let search = Search {
             drafts: &drafts,
             values: &values,
@@ -115,10 +115,55 @@ pub fn schedule(
 ///
 /// Partial sums inside a linear map may be larger than its result. They wrap around modulo `Q` and come back: all that is
 /// done to them is linear.
-fn bounds(drafts: &Drafts, values: &LineValues, margin: f64) -> Vec<f64> {
-    let ids = (0..drafts.lines.len() as u32).map(ValueId);
-    ids.map(|id| (margin * values.largest(id)).max(SMALLEST_BOUND))
-        .collect()
+///
+/// A polynomial's operand is within its interval, margin included: its bound is what it reaches there.
+fn bounds(drafts: &Drafts, values: &LineValues, weights: &Weights, margin: f64) -> Vec<f64> {
+    let mut bounds = Vec::with_capacity(drafts.lines.len());
+    for (index, line) in drafts.lines.iter().enumerate() {
+        let bound = match &line.op {
+            Instruction::Polynomial { poly, .. } => dense_coefficients(poly, weights)
+                .iter()
+                .map(|coefficients| largest_on_interval(coefficients))
+                .fold(0.0, f64::max),
+            Instruction::Rescale { arg } | Instruction::DropLevel { arg } | Instruction::Output { arg } => {
+                bounds[arg.index()]
+            }
+            Instruction::Input
+            | Instruction::Linear { .. }
+            | Instruction::Rotate { .. }
+            | Instruction::Add { .. }
+            | Instruction::Sub { .. }
+            | Instruction::AddConst { .. }
+            | Instruction::MulConst { .. }
+            | Instruction::Square { .. }
+            | Instruction::Mul { .. } => margin * values.largest(ValueId(index as u32)),
+        };
+        bounds.push(bound.max(SMALLEST_BOUND));
+    }
+    bounds
+}
+
+/// The largest magnitude of a Chebyshev sum on `[-1, 1]`, from above.
+///
+/// Between points of a grid of `m d` Chebyshev angles a polynomial of degree `d` exceeds its largest value there by less
+/// than the factor `1 / cos(π / 2m)`: a coarse grid says where the largest values may be, a fine one what they are.
+///
+/// # Source
+/// H. Ehlich, K. Zeller, *Schwankung von Polynomen zwischen Gitterpunkten*, Math. Z. 86 (1964).
+fn largest_on_interval(coefficients: &[f64]) -> f64 {
+    const COARSE: usize = 8;
+    const FINE: usize = 64;
+    let points = COARSE * FINE * coefficients.len();
+    let at = |i: usize| {
+        let x = libm::cos(std::f64::consts::PI * i as f64 / points as f64);
+        chebyshev_value(coefficients, x).abs()
+    };
+    let coarse: Vec<f64> = (0..=points).step_by(FINE).map(at).collect();
+    let largest = coarse.iter().copied().fold(0.0, f64::max);
+    let excess = |per_degree: usize| libm::cos(std::f64::consts::FRAC_PI_2 / per_degree as f64);
+    let candidates = coarse.iter().enumerate().filter(|(_, value)| **value >= largest * excess(COARSE));
+    let around = candidates.flat_map(|(i, _)| (i * FINE).saturating_sub(FINE)..=(i * FINE + FINE).min(points));
+    around.map(at).fold(largest, f64::max) / excess(COARSE * FINE)
 }
 
 fn finish(
@@ -160,7 +205,10 @@ fn finish(
 /// The note of an activation goes beside its product, or beside the sum that is left of it.
 fn note(draft: &Draft, notes: &BTreeMap<String, String>) -> String {
     let carries = match draft.op {
-        Instruction::Square { .. } | Instruction::Mul { .. } | Instruction::MulConst { .. } => true,
+        Instruction::Square { .. }
+        | Instruction::Mul { .. }
+        | Instruction::MulConst { .. }
+        | Instruction::Polynomial { .. } => true,
         Instruction::Input
         | Instruction::Linear { .. }
         | Instruction::Rotate { .. }

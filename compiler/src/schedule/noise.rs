@@ -7,11 +7,11 @@
 //! # Source
 //! Standard average-case analysis; compare ePrint 2020/1118 section 3 for CKKS.
 
-use heron_params::{CkksParams, NoiseModel, ScalePower};
-use heron_plan::{Constant, Geometry, Instruction, LinearMap, ValueId, Weights};
+use heron_params::{ChebyshevSplit, CkksParams, NoiseModel, OperationNoise, ScalePower, chebyshev_derivative};
+use heron_plan::{Constant, Geometry, Instruction, LinearMap, SlotPolynomial, ValueId, Weights};
 
 use crate::schedule::levels::{Draft, Drafts};
-use crate::schedule::values::{LineValues, constant_element, product, tensor};
+use crate::schedule::values::{LineValues, constant_element, dense_coefficients, of_element, product, tensor};
 
 /// How many predicted standard deviations a stated error bound is. A normal error would be near three and a half of them at
 /// its largest over some hundred outputs. Ours are more on deep networks: errors are predicted as independent, but those
@@ -82,6 +82,7 @@ impl Prediction<'_> {
                     square(y * left.sqrt() + x * right.sqrt()) + left * right + relinearize()
                 })
             }
+            Instruction::Polynomial { arg, poly } => self.polynomial(line, *arg, poly, of(*arg)),
             Instruction::Rescale { arg } => add_to_all(of(*arg), square(noise.rescale(line.level))),
             Instruction::DropLevel { arg } => {
                 // The integer that carries the value to the new scale is rounded: an error relative to the value.
@@ -114,6 +115,29 @@ impl Prediction<'_> {
         let x = self.values.of(arg);
         combine(operand, operand, |sample, element, variance, _| {
             square(constant_element(value, self.weights, element)) * variance + encode * square(x[sample][element])
+        })
+    }
+
+    /// A polynomial: the operand's noise times the slope, and what the evaluation adds.
+    fn polynomial(&self, line: &Draft, arg: ValueId, poly: &SlotPolynomial, operand: &Variances) -> Variances {
+        let noise = NoiseModel::new(self.params);
+        let coefficient = match poly.layout {
+            Some(_) => noise.encode(line.level),
+            None => noise.encode_const(line.level),
+        };
+        let operations = OperationNoise {
+            product: square(noise.key_switch(line.level, ScalePower::Two)),
+            rescale: square(noise.rescale(line.level)),
+            coefficient: square(coefficient),
+        };
+        let coefficients = dense_coefficients(poly, self.weights);
+        let splits: Vec<ChebyshevSplit> = coefficients.iter().map(|c| ChebyshevSplit::cheapest(c)).collect();
+        let x = self.values.of(arg);
+        combine(operand, operand, |sample, element, variance, _| {
+            let x = x[sample][element];
+            let of_this: &Vec<f64> = of_element(&coefficients, element);
+            let slope = chebyshev_derivative(of_this, x);
+            square(slope) * variance + of_element(&splits, element).added_variance(x, operations)
         })
     }
 

@@ -180,6 +180,7 @@ impl Search<'_> {
                 counts.full_rotations as f64 + HOISTED_ROTATION * counts.hoisted_rotations as f64
             }
             Instruction::Rotate { .. } | Instruction::Square { .. } | Instruction::Mul { .. } => 1.0,
+            Instruction::Polynomial { poly, .. } => poly.counts().ciphertext_products as f64,
             Instruction::Input
             | Instruction::Add { .. }
             | Instruction::Sub { .. }

@@ -3,7 +3,8 @@
 //! Bounds and noise are decided from these. They are computed without slots: that the slots hold them is what the semantic
 //! gate checks, and slots without an element are zero throughout.
 
-use heron_plan::{Constant, Geometry, Instruction, ValueId, Weights};
+use heron_params::chebyshev_value;
+use heron_plan::{Constant, Geometry, Instruction, SlotPolynomial, ValueId, Weights};
 
 use crate::calibrate::Samples;
 use crate::schedule::levels::Drafts;
@@ -73,6 +74,15 @@ pub(crate) fn line_values(drafts: &Drafts, weights: &Weights, samples: &Samples)
             Instruction::Sub { lhs, rhs } => zip(*lhs, *rhs, |l, r| l - r),
             Instruction::Mul { lhs, rhs } => zip(*lhs, *rhs, |l, r| l * r),
             Instruction::Square { arg } => zip(*arg, *arg, |l, r| l * r),
+            Instruction::Polynomial { arg, poly } => {
+                let coefficients = dense_coefficients(poly, weights);
+                let element = |(e, &x): (usize, &f64)| {
+                    let of_this: &Vec<f64> = of_element(&coefficients, e);
+                    chebyshev_value(of_this, x)
+                };
+                let apply = |x: &Vec<f64>| x.iter().enumerate().map(element).collect();
+                values.of(*arg).iter().map(apply).collect()
+            }
             Instruction::AddConst { arg, value } => with(*arg, value, |x, c| x + c),
             Instruction::MulConst { arg, value } => with(*arg, value, |x, c| x * c),
             Instruction::Rotate { arg, .. }
@@ -87,6 +97,18 @@ pub(crate) fn line_values(drafts: &Drafts, weights: &Weights, samples: &Samples)
         values.tables.push(table);
     }
     values
+}
+
+/// The coefficients of every element, or of all at once.
+pub(crate) fn dense_coefficients(poly: &SlotPolynomial, weights: &Weights) -> Vec<Vec<f64>> {
+    let data = tensor(weights, poly.coefficients);
+    let elements = poly.layout.map_or(1, |layout| layout.len as usize);
+    (0..elements).map(|element| poly.dense(data, element)).collect()
+}
+
+/// What applies to one element where there is one entry for each, or one for all.
+pub(crate) fn of_element<T>(entries: &[T], element: usize) -> &T {
+    if entries.len() == 1 { &entries[0] } else { &entries[element] }
 }
 
 /// `matrix · x` for a row-major matrix.

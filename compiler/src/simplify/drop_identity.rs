@@ -58,7 +58,8 @@ fn is_identity(node: &Node<Op>, operand: &[usize]) -> bool {
         | Op::Activation(_)
         | Op::Square
         | Op::Pow(_)
-        | Op::Polynomial(_) => false,
+        | Op::Polynomial(_)
+        | Op::Chebyshev(_) => false,
     }
 }
 

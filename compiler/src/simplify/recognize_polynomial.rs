@@ -114,6 +114,7 @@ fn combine(graph: &Graph<Op>, node: &Node<Op>, uses: &[usize], forms: &[Form]) -
         | Op::Pad(_)
         | Op::Activation(_)
         | Op::Polynomial(_)
+        | Op::Chebyshev(_)
         | Op::Reshape
         | Op::Identity => None,
     }

@@ -5,7 +5,13 @@ use heron_params::{CkksParams, Level, ScalePower};
 use super::interface::check_constant;
 use super::{HEADROOM_BITS, Place, Report, Rule, interface};
 use crate::coverage::Content;
-use crate::{CkksProgram, Constant, Instruction, Line, LinearMap, MapId, Plan, ValueId, VectorLayout};
+use crate::{
+    CkksProgram, Constant, Instruction, Line, LinearMap, MAX_POLYNOMIAL_DEGREE, MapId, Plan, SlotPolynomial, ValueId,
+    VectorLayout,
+};
+
+/// By how much a bound may exceed the interval of a polynomial: roundings of what maps a value onto it.
+const INTERVAL_TOLERANCE: f64 = 1e-6;
 
 /// Checks every line, and that there is one input and one output.
 pub(super) fn check(report: &mut Report, plan: &Plan, program: &CkksProgram) {
@@ -139,6 +145,19 @@ impl Checker<'_> {
             Instruction::Rotate { arg, .. } | Instruction::AddConst { arg, .. } | Instruction::Output { arg } => {
                 Some(same(state(arg)))
             }
+            Instruction::Polynomial { arg, poly } => {
+                let (level, power) = state(arg);
+                self.require_power(arg, power, One);
+                let below = level.0.checked_sub(poly.depth()).map(Level);
+                if below.is_none() {
+                    let found = format!("a polynomial of depth {} at {level}", poly.depth());
+                    self.add(Rule::Level, found, "a level for every product on its longest chain");
+                }
+                Some(Expected {
+                    level: below,
+                    power: One,
+                })
+            }
             Instruction::Rescale { arg } => {
                 let (level, power) = state(arg);
                 self.require_power(arg, power, Two);
@@ -234,6 +253,7 @@ impl Checker<'_> {
                 self.constant_operand(value, self.of(*arg));
                 self.of(*arg)
             }
+            &Instruction::Polynomial { arg, poly } => self.polynomial_content(arg, &poly),
             &Instruction::Square { arg } | &Instruction::Rescale { arg } | &Instruction::DropLevel { arg } => {
                 self.of(arg)
             }
@@ -271,6 +291,37 @@ impl Checker<'_> {
             layout: linear.output,
             valid: linear.slots_written(slots),
         })
+    }
+
+    /// A polynomial grows fast outside its interval, and one slot that overflows spoils all: every slot must hold what the
+    /// layout says, and the operand's bound must be within the interval.
+    fn polynomial_content(&mut self, arg: ValueId, poly: &SlotPolynomial) -> Option<Content> {
+        let SlotPolynomial {
+            coefficients,
+            degree,
+            parity,
+            layout,
+        } = *poly;
+        if !(1..=MAX_POLYNOMIAL_DEGREE).contains(&degree) || !parity.allows(degree) {
+            let found = format!("degree {degree} with parity {parity:?}");
+            self.add(Rule::Polynomial, found, format!("1 to {MAX_POLYNOMIAL_DEGREE}, of that parity"));
+            return self.of(arg);
+        }
+        check_constant(self.report, self.plan, self.place.clone(), coefficients, &poly.shape());
+        let bound = self.program.lines[arg.index()].bound;
+        if bound > 1.0 + INTERVAL_TOLERANCE {
+            self.add(Rule::Polynomial, format!("operand {arg} with bound {bound}"), "at most 1, the interval's end");
+        }
+        let content = self.of(arg)?;
+        let slots = self.params().slots();
+        if layout.is_some_and(|layout| layout != content.layout) {
+            self.add(Rule::Layout, format!("coefficients for {arg} with {}", content.layout), "the same layout");
+        }
+        if content.valid < slots.0 as usize {
+            let found = format!("{arg} with {} slots in its layout", content.valid);
+            self.add(Rule::Layout, found, format!("all {slots}: others could leave the interval"));
+        }
+        Some(content)
     }
 
     fn require_content(&mut self, arg: ValueId, found: Content, layout: VectorLayout, reads: usize) {

@@ -87,6 +87,8 @@ pub enum Rule {
     Babies,
     /// The fold meets every row and column once.
     Fold,
+    /// Polynomials have a degree of their parity, and operands in their interval.
+    Polynomial,
     /// There is one `input` and one `output`.
     Interface,
     /// The client's part is complete and finite.
@@ -161,6 +163,7 @@ impl fmt::Display for Rule {
             Self::Layout => "layout",
             Self::Babies => "baby steps",
             Self::Fold => "fold",
+            Self::Polynomial => "polynomial",
             Self::Interface => "inputs and outputs",
             Self::Client => "client's part",
             Self::Range => "range of integers",

@@ -3,7 +3,7 @@
 use heron_params::{Level, Rotation, ScalePower};
 
 use super::*;
-use crate::{Constant, Instruction, ValueId, sample};
+use crate::{Constant, Instruction, Parity, SlotPolynomial, ValueId, sample};
 
 /// Breaks the sample plan; checks all errors by place and rule.
 #[track_caller]
@@ -35,6 +35,7 @@ fn rename_args(op: &mut Instruction, rename: impl Fn(ValueId) -> ValueId) {
         | Instruction::AddConst { arg, .. }
         | Instruction::MulConst { arg, .. }
         | Instruction::Square { arg }
+        | Instruction::Polynomial { arg, .. }
         | Instruction::Rescale { arg }
         | Instruction::DropLevel { arg }
         | Instruction::Output { arg } => *arg = rename(*arg),
@@ -62,6 +63,65 @@ fn remove(plan: &mut Plan, index: usize) {
 #[test]
 fn accepts_the_sample() {
     check(|_| {}, &[]);
+}
+
+/// Breaks the polynomial of a plan; the rules that are broken.
+#[track_caller]
+fn check_polynomial(break_it: impl FnOnce(&mut Plan, &mut SlotPolynomial), expected: &[(&str, Rule)]) {
+    let mut plan = sample::polynomial_plan();
+    let Instruction::Polynomial { mut poly, .. } = program(&mut plan).lines[1].op else {
+        panic!("the second line is a polynomial");
+    };
+    break_it(&mut plan, &mut poly);
+    program(&mut plan).lines[1].op = Instruction::Polynomial { arg: ValueId(0), poly };
+    let errors = verify(&plan).err().map_or(Vec::new(), |e| e.errors);
+    let found: Vec<(String, Rule)> = errors.iter().map(|e| (e.place.to_string(), e.rule)).collect();
+    let expected: Vec<(String, Rule)> = expected
+        .iter()
+        .map(|&(place, rule)| (format!("{place} (node)"), rule))
+        .collect();
+    assert_eq!(found, expected, "{errors:#?}");
+}
+
+#[test]
+fn accepts_a_polynomial_and_rejects_what_it_cannot_be() {
+    check_polynomial(|_, _| {}, &[]);
+    check_polynomial(|_, poly| poly.degree = 4, &[("%1", Rule::Level), ("%1", Rule::Polynomial)]);
+    check_polynomial(|_, poly| poly.degree = 0, &[("%1", Rule::Level), ("%1", Rule::Polynomial)]);
+    check_polynomial(|_, poly| poly.parity = Parity::General, &[("%1", Rule::Constant)]);
+    check_polynomial(|_, poly| poly.layout = None, &[("%1", Rule::Constant)]);
+    check_polynomial(|_, poly| poly.degree = 1, &[("%1", Rule::Level), ("%1", Rule::Constant)]);
+}
+
+#[test]
+fn rejects_a_polynomial_outside_its_interval() {
+    check_polynomial(|plan, _| program(plan).lines[0].bound = 1.5, &[("%1", Rule::Polynomial)]);
+}
+
+#[test]
+fn rejects_a_polynomial_of_slots_that_hold_anything() {
+    // A period of 24 leaves a repetition that is cut short, and a rotation what has come around.
+    let cut = |plan: &mut Plan, poly: &mut SlotPolynomial| {
+        let layout = sample::layout(12, 24);
+        (plan.input.layout, plan.output.layout, poly.layout) = (layout, layout, Some(layout));
+        let lines = &mut program(plan).lines;
+        let by = Rotation(24);
+        lines[0] = sample::line(Instruction::Input, 3, ScalePower::One);
+        lines[0].bound = 1.0;
+        let mut turned = lines[0].clone();
+        turned.op = Instruction::Rotate { arg: ValueId(0), by };
+        lines.insert(1, turned);
+        lines[3].op = Instruction::Output { arg: ValueId(2) };
+    };
+    let mut plan = sample::polynomial_plan();
+    let Instruction::Polynomial { mut poly, .. } = program(&mut plan).lines[1].op else {
+        panic!("the second line is a polynomial");
+    };
+    cut(&mut plan, &mut poly);
+    program(&mut plan).lines[2].op = Instruction::Polynomial { arg: ValueId(1), poly };
+    let errors = verify(&plan).expect_err("slots hold anything").errors;
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    assert_eq!(errors[0].rule, Rule::Layout, "{errors:#?}");
 }
 
 #[test]

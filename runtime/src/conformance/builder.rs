@@ -1,9 +1,12 @@
 //! Builds programs by hand, line by line, with bounds and errors that the noise model predicts.
 
-use heron_params::{CkksParams, Level, NoiseModel, Rotation, ScalePower};
+use heron_params::{
+    ChebyshevSplit, CkksParams, Level, NoiseModel, OperationNoise, Rotation, ScalePower, chebyshev_derivative,
+    chebyshev_value,
+};
 use heron_plan::{
-    CkksProgram, ConstEntry, ConstId, Constant, Geometry, Instruction, Line, LinearMap, MapId, ValueId, VectorLayout,
-    Weights,
+    CkksProgram, ConstEntry, ConstId, Constant, Geometry, Instruction, Line, LinearMap, MapId, SlotPolynomial, ValueId,
+    VectorLayout, Weights,
 };
 
 /// Deviations that no slot of a test exceeds.
@@ -131,6 +134,11 @@ impl ProgramBuilder {
             Instruction::Square { .. } | Instruction::Mul { .. } => {
                 stated(op, doubled, x.bound * y.bound, product_error)
             }
+            Instruction::Polynomial { poly, .. } => {
+                let below = Level(level.0 - poly.depth());
+                let (bound, error) = self.predict_polynomial(poly, below, x.error);
+                stated(op, (below, ScalePower::One), bound, error)
+            }
             Instruction::Rescale { .. } => {
                 let below = level.below().expect("tests stay within their levels");
                 let error = x.error + SIGMAS * model.rescale(below);
@@ -144,6 +152,29 @@ impl ProgramBuilder {
                 stated(op, kept, x.bound, x.error)
             }
         }
+    }
+
+    /// Bound and error of a polynomial, the largest of any element over a grid of its interval.
+    fn predict_polynomial(&self, poly: &SlotPolynomial, below: Level, operand: f64) -> (f64, f64) {
+        const GRID: u32 = 64;
+        let model = NoiseModel::new(&self.program.params);
+        let noise = OperationNoise {
+            product: model.key_switch(below, ScalePower::Two).powi(2),
+            rescale: model.rescale(below).powi(2),
+            coefficient: model.encode(below).powi(2),
+        };
+        let data = self.weights.get(poly.coefficients).expect("the coefficients were added before");
+        let elements = poly.layout.map_or(1, |layout| layout.len as usize);
+        let (mut bound, mut error) = (0.0f64, 0.0f64);
+        for coefficients in (0..elements).map(|element| poly.dense(data, element)) {
+            let split = ChebyshevSplit::cheapest(&coefficients);
+            for x in (0..=GRID).map(|i| 2.0 * f64::from(i) / f64::from(GRID) - 1.0) {
+                let added = SIGMAS * split.added_variance(x, noise).sqrt();
+                bound = bound.max(chebyshev_value(&coefficients, x).abs());
+                error = error.max(chebyshev_derivative(&coefficients, x).abs() * operand + added);
+            }
+        }
+        (bound, error)
     }
 
     /// Bound and error of a linear map: every slot sums one product per diagonal, and each fold adds two sums.

@@ -1,7 +1,10 @@
 //! The cases: every instruction, at several levels and scales, with several layouts, each with its result by definition.
 
-use heron_params::{CkksParams, Level, Rotation};
-use heron_plan::{BabyGiant, CkksProgram, Constant, Geometry, Instruction, LinearMap, MapId, ValueId, VectorLayout};
+use heron_params::{CkksParams, Level, Rotation, chebyshev_value};
+use heron_plan::{
+    BabyGiant, CkksProgram, ConstId, Constant, Geometry, Instruction, LinearMap, MapId, Parity, SlotPolynomial, ValueId,
+    VectorLayout,
+};
 
 use super::{Case, INSECURE_SMALL_RING, ProgramBuilder};
 
@@ -56,6 +59,7 @@ pub fn cases() -> Vec<Case> {
     all.extend(rotation_cases());
     all.extend(constant_cases());
     all.extend(product_cases());
+    all.extend(polynomial_cases());
     all.extend(linear_cases());
     all.push(two_layers());
     all
@@ -212,6 +216,39 @@ fn product_cases() -> Vec<Case> {
             &difference_of_products,
             &|x, s| x[s] * (x[s] - 2.0),
         ),
+    ]
+}
+
+/// A polynomial by its terms, the same in all slots or with other numbers for each of three elements every eight slots.
+fn polynomial_case(name: &'static str, degree: u32, parity: Parity, per_element: bool) -> Case {
+    let layout = VectorLayout { len: 3, period: 8 };
+    let poly = SlotPolynomial {
+        coefficients: ConstId(0),
+        degree,
+        parity,
+        layout: per_element.then_some(layout),
+    };
+    let shape = poly.shape();
+    let data: Vec<f64> = numbers(31, shape.iter().product());
+    let build = |builder: &mut ProgramBuilder, arg| {
+        let coefficients = builder.constant(&shape, data.clone());
+        let poly = SlotPolynomial { coefficients, ..poly };
+        builder.line(Instruction::Polynomial { arg, poly })
+    };
+    let result = |x: &[f64], slot: usize| match per_element.then_some(slot % 8) {
+        Some(element) if element >= 3 => 0.0,
+        element => chebyshev_value(&poly.dense(&data, element.unwrap_or(0)), x[slot]),
+    };
+    slotwise(name, &build, &result)
+}
+
+fn polynomial_cases() -> Vec<Case> {
+    vec![
+        polynomial_case("a line as a polynomial", 1, Parity::General, false),
+        polynomial_case("a square as a polynomial", 2, Parity::Even, false),
+        polynomial_case("an odd polynomial", 7, Parity::Odd, false),
+        polynomial_case("a polynomial for every element", 5, Parity::General, true),
+        polynomial_case("a polynomial through all levels", 15, Parity::General, false),
     ]
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use heron_ckks::{Ciphertext, EvaluationKeys, Evaluator, GiantStep, LinearTransform, Term};
+use heron_ckks::{Ciphertext, EvalError, EvaluationKeys, Evaluator, GiantStep, LinearTransform, Polynomial, Term};
 use heron_params::{Level, Rotation};
 
-use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, State};
+use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, ResolvedPolynomial, State};
 
 /// Evaluates plans on ciphertexts. It holds evaluation keys and no secret.
 pub struct CkksMachine {
@@ -37,6 +37,20 @@ impl CkksMachine {
         }
         Ok(sum)
     }
+}
+
+/// A polynomial of a plan, as the evaluator takes it.
+fn plan_polynomial(resolved: ResolvedPolynomial<'_>, slots: usize) -> Result<Polynomial, EvalError> {
+    let ResolvedPolynomial { poly, coefficients } = resolved;
+    let Some(layout) = poly.layout else {
+        return Polynomial::chebyshev(&poly.dense(coefficients, 0), (-1.0, 1.0));
+    };
+    let mut terms = vec![vec![0.0; slots]; poly.degree as usize + 1];
+    let rows = coefficients.chunks_exact(layout.len.max(1) as usize);
+    for (k, row) in poly.parity.terms(poly.degree).zip(rows) {
+        terms[k] = layout.spread(row, slots);
+    }
+    Polynomial::chebyshev_per_slot(terms, (-1.0, 1.0))
 }
 
 /// A linear map of a plan, as the evaluator takes it.
@@ -138,6 +152,15 @@ impl Machine for CkksMachine {
 
     fn mul(&mut self, lhs: &Ciphertext, rhs: &Ciphertext) -> Result<Ciphertext, MachineError> {
         Ok(self.evaluator.mul(lhs, rhs)?)
+    }
+
+    fn polynomial(&mut self, arg: &Ciphertext, poly: ResolvedPolynomial<'_>) -> Result<Ciphertext, MachineError> {
+        let stated = poly.poly.depth();
+        let polynomial = plan_polynomial(poly, self.slots())?;
+        let result = self.evaluator.polynomial(arg, &polynomial)?;
+        // Leading coefficients that are all zero may save a level; the plan's level holds.
+        let level = Level(arg.level().0.saturating_sub(stated));
+        Ok(self.evaluator.drop_level(&result, level)?)
     }
 
     fn rescale(&mut self, arg: &Ciphertext) -> Result<Ciphertext, MachineError> {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use heron_params::{CkksParams, Level, Rotation, ScalePower};
+use heron_params::{CkksParams, Level, Rotation, ScalePower, chebyshev_value};
 use heron_plan::{LinearMap, MapId};
 
-use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, State};
+use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, ResolvedPolynomial, State};
 
 /// Diagonals of the linear maps are kept up to this many bytes in all, and computed again beyond.
 const DIAGONAL_BUDGET_BYTES: usize = 256 << 20;
@@ -206,6 +206,23 @@ impl Machine for Clear {
         Ok(zip(lhs, &rhs.slots, with_power(lhs.state, ScalePower::Two), |a, b| {
             a * b
         }))
+    }
+
+    fn polynomial(&mut self, arg: &ClearValue, poly: ResolvedPolynomial<'_>) -> Result<ClearValue, MachineError> {
+        needs(arg, ScalePower::One)?;
+        let from = arg.state.level;
+        let level = from.0.checked_sub(poly.poly.depth()).map(Level);
+        let level = level.ok_or(MachineError::NoLevel { from })?;
+        let period = poly.poly.layout.map_or(1, |layout| layout.period as usize);
+        let coefficients: Vec<_> = (0..period).map(|slot| poly.of_slot(slot)).collect();
+        let value = |(slot, &x): (usize, &f64)| {
+            let of_slot = coefficients[slot % period].as_deref();
+            of_slot.map_or(0.0, |c| chebyshev_value(c, x))
+        };
+        Ok(ClearValue {
+            slots: arg.slots.iter().enumerate().map(value).collect(),
+            state: State { level, ..arg.state },
+        })
     }
 
     fn rescale(&mut self, arg: &ClearValue) -> Result<ClearValue, MachineError> {

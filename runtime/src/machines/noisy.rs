@@ -2,13 +2,13 @@
 //!
 //! Errors of operands travel through the arithmetic by themselves; what is added is what the instruction adds.
 
-use heron_params::{CkksParams, Level, NoiseModel, Rotation, ScalePower};
+use heron_params::{ChebyshevSplit, CkksParams, Level, NoiseModel, OperationNoise, Rotation, ScalePower};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 use super::clear::rotated;
 use super::{Clear, ClearValue};
-use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, State};
+use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, ResolvedPolynomial, State};
 
 /// Simulates what the encrypted evaluation would give.
 #[derive(Debug)]
@@ -169,6 +169,31 @@ impl Machine for Noisy {
         let exact = self.exact.mul(lhs, rhs)?;
         let deviation = self.model().key_switch(lhs.state.level, ScalePower::Two);
         Ok(self.disturb(exact, deviation))
+    }
+
+    fn polynomial(&mut self, arg: &ClearValue, poly: ResolvedPolynomial<'_>) -> Result<ClearValue, MachineError> {
+        let exact = self.exact.polynomial(arg, poly)?;
+        let level = exact.state.level;
+        let model = self.model();
+        let coefficient = match poly.poly.layout {
+            Some(_) => model.encode(level),
+            None => model.encode_const(level),
+        };
+        let noise = OperationNoise {
+            product: model.key_switch(level, ScalePower::Two).powi(2),
+            rescale: model.rescale(level).powi(2),
+            coefficient: coefficient.powi(2),
+        };
+        let period = poly.poly.layout.map_or(1, |layout| layout.period as usize);
+        let splits: Vec<Option<ChebyshevSplit>> = (0..period)
+            .map(|slot| poly.of_slot(slot).map(|c| ChebyshevSplit::cheapest(&c)))
+            .collect();
+        let variance = |(slot, &x): (usize, &f64)| {
+            let split = splits[slot % period].as_ref();
+            split.map_or(noise.rescale, |split| split.added_variance(x, noise))
+        };
+        let variances: Vec<f64> = arg.slots.iter().enumerate().map(variance).collect();
+        Ok(self.disturb_each(exact, variances.into_iter()))
     }
 
     fn rescale(&mut self, arg: &ClearValue) -> Result<ClearValue, MachineError> {

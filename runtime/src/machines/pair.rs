@@ -2,7 +2,7 @@
 
 use heron_params::{Level, Rotation};
 
-use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, State};
+use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, ResolvedPolynomial, State};
 
 /// Runs every instruction on both machines.
 #[derive(Debug)]
@@ -96,6 +96,13 @@ impl<A: Machine, B: Machine> Machine for Pair<A, B> {
             self.right.mul(&lhs.right, &rhs.right)?,
         );
         Ok(PairValue { left, right })
+    }
+
+    fn polynomial(&mut self, arg: &Self::Value, poly: ResolvedPolynomial<'_>) -> Result<Self::Value, MachineError> {
+        Ok(PairValue {
+            left: self.left.polynomial(&arg.left, poly)?,
+            right: self.right.polynomial(&arg.right, poly)?,
+        })
     }
 
     fn rescale(&mut self, arg: &Self::Value) -> Result<Self::Value, MachineError> {
