@@ -66,7 +66,9 @@ pub fn evaluate_packed(packed: &Packed, inputs: &[&[f64]]) -> Vec<Vec<f64>> {
 
 /// A polynomial in every slot; zero in slots without an element.
 fn apply_polynomial(poly: &SlotPolynomial, data: &[f64], x: &[f64]) -> Vec<f64> {
-    let (len, period) = poly.layout.map_or((1, 1), |layout| (layout.len as usize, layout.period as usize));
+    let (len, period) = poly
+        .layout
+        .map_or((1, 1), |layout| (layout.len as usize, layout.period as usize));
     let elements: Vec<Vec<f64>> = (0..len).map(|element| poly.dense(data, element)).collect();
     let value = |(slot, &x): (usize, &f64)| elements.get(slot % period).map_or(0.0, |c| chebyshev_value(c, x));
     x.iter().enumerate().map(value).collect()

@@ -273,7 +273,10 @@ mod tests {
 
     #[test]
     fn depths_and_products_are_the_known_ones() {
-        assert_eq!([1, 2, 3, 4, 7, 8, 15, 16, 31].map(polynomial_depth), [1, 2, 2, 3, 3, 4, 4, 5, 5]);
+        assert_eq!(
+            [1, 2, 3, 4, 7, 8, 15, 16, 31].map(polynomial_depth),
+            [1, 2, 2, 3, 3, 4, 4, 5, 5]
+        );
         let products = |degree: usize| ChebyshevSplit::cheapest(&coefficients(degree)).n_products();
         assert_eq!([1, 2, 3, 7, 8].map(products), [0, 1, 2, 5, 5]);
     }
@@ -290,7 +293,13 @@ mod tests {
             c[degree] = 1.0;
             ChebyshevSplit::cheapest(&c).added_variance(1.0, noise)
         };
-        assert!(single(2) < single(4) && single(4) < single(8), "{} {} {}", single(2), single(4), single(8));
+        assert!(
+            single(2) < single(4) && single(4) < single(8),
+            "{} {} {}",
+            single(2),
+            single(4),
+            single(8)
+        );
         assert!(single(1) < 1e-11);
     }
 }

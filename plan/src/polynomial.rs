@@ -144,7 +144,10 @@ mod tests {
     fn a_parity_saves_products() {
         let products = |degree, parity| polynomial(degree, parity, None).counts().ciphertext_products;
         for degree in [3, 7, 15, 31, 63] {
-            assert!(products(degree, Parity::Odd) <= products(degree, Parity::General), "degree {degree}");
+            assert!(
+                products(degree, Parity::Odd) <= products(degree, Parity::General),
+                "degree {degree}"
+            );
         }
         assert!(products(31, Parity::Odd) < products(31, Parity::General));
         assert_eq!(polynomial(1, Parity::Odd, None).counts().ciphertext_products, 0);

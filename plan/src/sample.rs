@@ -5,8 +5,7 @@ use heron_params::{ChainRequest, CkksParams, Level, Rotation, ScalePower};
 use crate::{
     BabyGiant, CalibratedRange, CkksProgram, ConstId, Constant, Digest, FORMAT_VERSION, Geometry, InputSpec,
     Instruction, Line, LinearMap, MapId, OpCounts, OutputSpec, Parity, Plan, Program, Provenance, SlotPolynomial,
-    ValueId, VectorLayout,
-    Weights,
+    ValueId, VectorLayout, Weights,
 };
 
 /// What the first map of [`plan`] costs: 8 diagonals in 2 giants of 4, folded once.

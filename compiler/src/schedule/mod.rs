@@ -161,7 +161,10 @@ fn largest_on_interval(coefficients: &[f64]) -> f64 {
     let coarse: Vec<f64> = (0..=points).step_by(FINE).map(at).collect();
     let largest = coarse.iter().copied().fold(0.0, f64::max);
     let excess = |per_degree: usize| libm::cos(std::f64::consts::FRAC_PI_2 / per_degree as f64);
-    let candidates = coarse.iter().enumerate().filter(|(_, value)| **value >= largest * excess(COARSE));
+    let candidates = coarse
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| **value >= largest * excess(COARSE));
     let around = candidates.flat_map(|(i, _)| (i * FINE).saturating_sub(FINE)..=(i * FINE + FINE).min(points));
     around.map(at).fold(largest, f64::max) / excess(COARSE * FINE)
 }

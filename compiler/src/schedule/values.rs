@@ -108,7 +108,11 @@ pub(crate) fn dense_coefficients(poly: &SlotPolynomial, weights: &Weights) -> Ve
 
 /// What applies to one element where there is one entry for each, or one for all.
 pub(crate) fn of_element<T>(entries: &[T], element: usize) -> &T {
-    if entries.len() == 1 { &entries[0] } else { &entries[element] }
+    if entries.len() == 1 {
+        &entries[0]
+    } else {
+        &entries[element]
+    }
 }
 
 /// `matrix · x` for a row-major matrix.

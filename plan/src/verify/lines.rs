@@ -304,22 +304,38 @@ impl Checker<'_> {
         } = *poly;
         if !(1..=MAX_POLYNOMIAL_DEGREE).contains(&degree) || !parity.allows(degree) {
             let found = format!("degree {degree} with parity {parity:?}");
-            self.add(Rule::Polynomial, found, format!("1 to {MAX_POLYNOMIAL_DEGREE}, of that parity"));
+            self.add(
+                Rule::Polynomial,
+                found,
+                format!("1 to {MAX_POLYNOMIAL_DEGREE}, of that parity"),
+            );
             return self.of(arg);
         }
         check_constant(self.report, self.plan, self.place.clone(), coefficients, &poly.shape());
         let bound = self.program.lines[arg.index()].bound;
         if bound > 1.0 + INTERVAL_TOLERANCE {
-            self.add(Rule::Polynomial, format!("operand {arg} with bound {bound}"), "at most 1, the interval's end");
+            self.add(
+                Rule::Polynomial,
+                format!("operand {arg} with bound {bound}"),
+                "at most 1, the interval's end",
+            );
         }
         let content = self.of(arg)?;
         let slots = self.params().slots();
         if layout.is_some_and(|layout| layout != content.layout) {
-            self.add(Rule::Layout, format!("coefficients for {arg} with {}", content.layout), "the same layout");
+            self.add(
+                Rule::Layout,
+                format!("coefficients for {arg} with {}", content.layout),
+                "the same layout",
+            );
         }
         if content.valid < slots.0 as usize {
             let found = format!("{arg} with {} slots in its layout", content.valid);
-            self.add(Rule::Layout, found, format!("all {slots}: others could leave the interval"));
+            self.add(
+                Rule::Layout,
+                found,
+                format!("all {slots}: others could leave the interval"),
+            );
         }
         Some(content)
     }

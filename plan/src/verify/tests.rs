@@ -86,16 +86,28 @@ fn check_polynomial(break_it: impl FnOnce(&mut Plan, &mut SlotPolynomial), expec
 #[test]
 fn accepts_a_polynomial_and_rejects_what_it_cannot_be() {
     check_polynomial(|_, _| {}, &[]);
-    check_polynomial(|_, poly| poly.degree = 4, &[("%1", Rule::Level), ("%1", Rule::Polynomial)]);
-    check_polynomial(|_, poly| poly.degree = 0, &[("%1", Rule::Level), ("%1", Rule::Polynomial)]);
+    check_polynomial(
+        |_, poly| poly.degree = 4,
+        &[("%1", Rule::Level), ("%1", Rule::Polynomial)],
+    );
+    check_polynomial(
+        |_, poly| poly.degree = 0,
+        &[("%1", Rule::Level), ("%1", Rule::Polynomial)],
+    );
     check_polynomial(|_, poly| poly.parity = Parity::General, &[("%1", Rule::Constant)]);
     check_polynomial(|_, poly| poly.layout = None, &[("%1", Rule::Constant)]);
-    check_polynomial(|_, poly| poly.degree = 1, &[("%1", Rule::Level), ("%1", Rule::Constant)]);
+    check_polynomial(
+        |_, poly| poly.degree = 1,
+        &[("%1", Rule::Level), ("%1", Rule::Constant)],
+    );
 }
 
 #[test]
 fn rejects_a_polynomial_outside_its_interval() {
-    check_polynomial(|plan, _| program(plan).lines[0].bound = 1.5, &[("%1", Rule::Polynomial)]);
+    check_polynomial(
+        |plan, _| program(plan).lines[0].bound = 1.5,
+        &[("%1", Rule::Polynomial)],
+    );
 }
 
 #[test]

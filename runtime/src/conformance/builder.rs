@@ -163,7 +163,10 @@ impl ProgramBuilder {
             rescale: model.rescale(below).powi(2),
             coefficient: model.encode(below).powi(2),
         };
-        let data = self.weights.get(poly.coefficients).expect("the coefficients were added before");
+        let data = self
+            .weights
+            .get(poly.coefficients)
+            .expect("the coefficients were added before");
         let elements = poly.layout.map_or(1, |layout| layout.len as usize);
         let (mut bound, mut error) = (0.0f64, 0.0f64);
         for coefficients in (0..elements).map(|element| poly.dense(data, element)) {

@@ -2,8 +2,8 @@
 
 use heron_params::{CkksParams, Level, Rotation, chebyshev_value};
 use heron_plan::{
-    BabyGiant, CkksProgram, ConstId, Constant, Geometry, Instruction, LinearMap, MapId, Parity, SlotPolynomial, ValueId,
-    VectorLayout,
+    BabyGiant, CkksProgram, ConstId, Constant, Geometry, Instruction, LinearMap, MapId, Parity, SlotPolynomial,
+    ValueId, VectorLayout,
 };
 
 use super::{Case, INSECURE_SMALL_RING, ProgramBuilder};
