@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_polynomial_relinearizes_at_its_operand() {
         let plan = sample::polynomial_plan();
-        let crate::Program::Ckks(program) = &plan.program;
+        let program = plan.program.ckks().expect("a CKKS plan");
         assert_eq!(program.key_spec().relinearize, Some(Level(3)));
     }
 

@@ -188,13 +188,14 @@ pub(crate) fn polynomial_plan() -> Plan {
     };
     let mut input = line(Instruction::Input, 3, ScalePower::One);
     input.bound = 1.0;
-    let Program::Ckks(program) = &mut plan.program;
+    let mut program = program();
     program.maps.clear();
     program.lines = vec![
         input,
         line(Instruction::Polynomial { arg: ValueId(0), poly }, 1, ScalePower::One),
         line(Instruction::Output { arg: ValueId(1) }, 1, ScalePower::One),
     ];
+    plan.program = Program::Ckks(program);
     plan
 }
 
