@@ -45,9 +45,12 @@ pub enum SessionError {
     },
     /// Values lie outside what the plan was calibrated for.
     #[error(
-        "input `{input}`: {samples} samples lie outside the calibrated range {min} to {max}, first sample {sample} with \
-         {count} values from element {element} on; check the preprocessing (normalization), calibrate with data like \
-         these, or accept wrong results with --allow-out-of-range"
+        "input `{input}`: {} outside the calibrated range {} to {}, first sample {sample} with {} from \
+         element {element} on; check the preprocessing (normalization), calibrate with data like these, or accept wrong results with --allow-out-of-range",
+        counted(*samples, "sample lies", "samples lie"),
+        *min as f32,
+        *max as f32,
+        counted(*count, "value", "values"),
     )]
     OutOfRange {
         /// Name of the ONNX input.
@@ -125,6 +128,11 @@ pub enum SessionError {
     /// No random numbers.
     #[error(transparent)]
     Random(#[from] RandomError),
+}
+
+/// `1 value` or `2 values`.
+fn counted(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 impl SessionError {
