@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use heron_compiler::approximate::{Distribution, FitOptions, Method, Smoothing, Targets};
+use heron_compiler::options::ActivationRule;
 use heron_plan::Normalization;
 use heron_runtime::files::{FileError, Tensor, read_tensor};
 
@@ -103,6 +105,57 @@ impl FromStr for NormalizeOption {
     }
 }
 
+/// A node with the rule for its activation: `NODE=RULE`. Names may have equality signs, rules have none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NodeRule(pub(crate) String, pub(crate) ActivationRule);
+
+impl FromStr for NodeRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (node, rule) = text.rsplit_once('=').ok_or("expected NODE=RULE")?;
+        Ok(Self(node.to_owned(), rule.parse()?))
+    }
+}
+
+/// How coefficients are found.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Fit")]
+pub(crate) struct FitArgs {
+    /// least-squares, minimax, chebyshev or jackson
+    #[arg(long, value_name = "METHOD", default_value_t = FitOptions::USUAL.method)]
+    method: Method,
+    /// Where errors count: empirical, gaussian or uniform
+    #[arg(long, value_name = "DISTRIBUTION", default_value_t = FitOptions::USUAL.distribution)]
+    distribution: Distribution,
+    /// Smooth the function first: gaussian, logistic, box or epanechnikov, and a width in deviations
+    #[arg(long, value_name = "KERNEL:WIDTH")]
+    smooth: Option<Smoothing>,
+    /// What layers are fitted to: exact, local or one-shot
+    #[arg(long, value_name = "TARGETS", default_value_t = FitOptions::USUAL.targets)]
+    targets: Targets,
+}
+
+impl FitArgs {
+    /// What is right for most.
+    pub(crate) const USUAL: Self = Self {
+        method: FitOptions::USUAL.method,
+        distribution: FitOptions::USUAL.distribution,
+        smooth: FitOptions::USUAL.smoothing,
+        targets: FitOptions::USUAL.targets,
+    };
+
+    /// As the compiler takes them.
+    pub(crate) fn options(self) -> FitOptions {
+        FitOptions {
+            method: self.method,
+            distribution: self.distribution,
+            smoothing: self.smooth,
+            targets: self.targets,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +171,16 @@ mod tests {
         assert_eq!(parse("C:/x.npz").path, PathBuf::from("C:/x.npz"));
         assert_eq!(parse("odd:name.npy").member, None);
         assert_eq!(parse("data/x.npz:calib").to_string(), "data/x.npz:calib");
+    }
+
+    #[test]
+    fn a_node_rule_is_split_at_the_last_equality_sign() {
+        let parsed: NodeRule = "a=b=chebyshev:7".parse().expect("a rule");
+        assert_eq!(
+            parsed,
+            NodeRule("a=b".to_owned(), ActivationRule::Chebyshev { degree: 7 })
+        );
+        assert!("relu".parse::<NodeRule>().is_err() && "relu=cubic".parse::<NodeRule>().is_err());
     }
 
     #[test]

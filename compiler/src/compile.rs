@@ -120,9 +120,12 @@ fn check_labels(input: CompileInput<'_>) -> Result<(), CompileError> {
 
 fn approximate_options(options: &CompileOptions) -> ApproximateOptions {
     ApproximateOptions {
+        rule: options.activation,
+        overrides: options.overrides.clone(),
         granularity: options.granularity,
         margin: options.margin,
         guard: options.guard,
+        fit: options.fit,
     }
 }
 
@@ -186,7 +189,8 @@ fn check_accuracy(
     if accuracy.agreement() >= MIN_AGREEMENT {
         return Ok(());
     }
-    let contributions = contributions(graph, input.calibration, &approximate_options(input.options));
+    let options = approximate_options(input.options);
+    let contributions = contributions(graph, input.calibration, &options).map_err(CompileError::Unsupported)?;
     let inaccurate = InaccurateNetwork {
         agreeing: accuracy.agreeing,
         samples: accuracy.samples,

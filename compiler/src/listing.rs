@@ -75,6 +75,17 @@ impl fmt::Display for Activation {
             Self::Gelu(Gelu::Tanh) => write!(f, "gelu<tanh>"),
             Self::Silu => write!(f, "silu"),
             Self::Softplus => write!(f, "softplus"),
+            Self::Selu { alpha, gamma } => write!(f, "selu<{alpha}, {gamma}>"),
+            Self::Mish => f.write_str("mish"),
+            Self::HardSigmoid { slope, offset } => write!(f, "hard_sigmoid<{slope}, {offset}>"),
+            Self::HardSwish => f.write_str("hard_swish"),
+            Self::Exp => f.write_str("exp"),
+            Self::Reciprocal => f.write_str("reciprocal"),
+            Self::Sqrt => f.write_str("sqrt"),
+            Self::ReciprocalSqrt => f.write_str("reciprocal_sqrt"),
+            Self::Log => f.write_str("log"),
+            Self::Abs => f.write_str("abs"),
+            Self::Sign => f.write_str("sign"),
             Self::Clip { min, max } => write!(f, "clip<{min}, {max}>"),
         }
     }

@@ -162,6 +162,38 @@ pub enum Activation {
     Silu,
     /// `ln(1 + exp(x))`.
     Softplus,
+    /// `γ x` above zero, `γ α (exp(x) - 1)` below.
+    Selu {
+        /// Limit below zero, negated, over `gamma`.
+        alpha: f64,
+        /// Slope above zero.
+        gamma: f64,
+    },
+    /// `x · tanh(ln(1 + exp(x)))`.
+    Mish,
+    /// `slope · x + offset`, at least 0 and at most 1.
+    HardSigmoid {
+        /// Slope between the limits.
+        slope: f64,
+        /// Value at zero.
+        offset: f64,
+    },
+    /// `x` times the hard sigmoid of slope 1/6 and offset 1/2.
+    HardSwish,
+    /// `exp(x)`.
+    Exp,
+    /// `1 / x`.
+    Reciprocal,
+    /// `√x`.
+    Sqrt,
+    /// `1 / √x`.
+    ReciprocalSqrt,
+    /// `ln(x)`.
+    Log,
+    /// `|x|`.
+    Abs,
+    /// -1, 0 or 1.
+    Sign,
     /// The nearest value in `[min, max]`.
     Clip {
         /// Lower limit.

@@ -1,8 +1,11 @@
 //! What a caller of `compile` decides.
 
+use std::fmt;
+use std::str::FromStr;
+
 use heron_plan::Normalization;
 
-use crate::approximate::granularity_name;
+use crate::approximate::{FitOptions, granularity_name};
 use crate::nn::Granularity;
 
 /// How non-polynomial functions become polynomials.
@@ -10,13 +13,66 @@ use crate::nn::Granularity;
 pub enum ActivationRule {
     /// A fitted quadratic an entry of the granularity.
     Quadratic,
+    /// Guarded least squares of a degree, under each activation's own distribution.
+    LeastSquares {
+        /// The degree.
+        degree: u32,
+    },
+    /// Interpolation in the Chebyshev points of the calibrated interval.
+    Chebyshev {
+        /// The degree.
+        degree: u32,
+    },
+    /// A composite of minimax polynomials: a sign that is wrong by at most `2^-alpha` outside a small gap.
+    Composite {
+        /// Bits of the sign.
+        alpha: u32,
+    },
+    /// Degrees chosen layer by layer, by what each layer's error does to the output.
+    Ola,
+    /// Quadratics, and higher degrees where they are needed for the answers to agree.
+    Auto,
 }
 
-impl ActivationRule {
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
+/// The highest degree that is fitted.
+pub const MAX_DEGREE: u32 = 127;
+
+impl fmt::Display for ActivationRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Quadratic => "quadratic",
+            Self::Quadratic => f.write_str("quadratic"),
+            Self::LeastSquares { degree } => write!(f, "least-squares:{degree}"),
+            Self::Chebyshev { degree } => write!(f, "chebyshev:{degree}"),
+            Self::Composite { alpha } => write!(f, "composite:{alpha}"),
+            Self::Ola => f.write_str("ola"),
+            Self::Auto => f.write_str("auto"),
+        }
+    }
+}
+
+impl FromStr for ActivationRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, number) = match text.split_once(':') {
+            Some((name, number)) => (name, Some(number)),
+            None => (text, None),
+        };
+        let within = |what: &str, least: u32, most: u32| {
+            let given = number.ok_or_else(|| format!("`{name}` needs a {what}: `{name}:{most}`"))?;
+            let parsed: Option<u32> = given.parse().ok().filter(|n| (least..=most).contains(n));
+            parsed.ok_or_else(|| format!("`{given}` is no {what} from {least} to {most}"))
+        };
+        match (name, number) {
+            ("quadratic", None) => Ok(Self::Quadratic),
+            ("ola", None) => Ok(Self::Ola),
+            ("auto", None) => Ok(Self::Auto),
+            ("least-squares", _) => within("degree", 1, MAX_DEGREE).map(|degree| Self::LeastSquares { degree }),
+            ("chebyshev", _) => within("degree", 1, MAX_DEGREE).map(|degree| Self::Chebyshev { degree }),
+            ("composite", _) => within("number of bits", 4, 14).map(|alpha| Self::Composite { alpha }),
+            _ => Err(format!(
+                "there is no rule `{text}`: use quadratic, least-squares:DEGREE, chebyshev:DEGREE, composite:ALPHA, ola or auto"
+            )),
         }
     }
 }
@@ -37,6 +93,10 @@ pub struct CompileOptions {
     pub name: String,
     /// How activations are approximated.
     pub activation: ActivationRule,
+    /// Nodes that are approximated in another way: names of ONNX nodes with their rules.
+    pub overrides: Vec<(String, ActivationRule)>,
+    /// How coefficients are found, where the rule leaves that open.
+    pub fit: FitOptions,
     /// What one polynomial covers.
     pub granularity: Granularity,
     /// Weight of the guard in the fit, in `0..=1`.
@@ -61,6 +121,8 @@ impl CompileOptions {
         Self {
             name: name.to_owned(),
             activation: ActivationRule::Quadratic,
+            overrides: Vec::new(),
+            fit: FitOptions::USUAL,
             granularity: Granularity::Channel,
             guard: 1e-2,
             margin: 1.25,
@@ -74,14 +136,21 @@ impl CompileOptions {
 
     /// The options that change the plan, in words, in a fixed order.
     pub(crate) fn words(&self) -> Vec<String> {
-        vec![
-            format!("activation {}", self.activation.name()),
+        let overrides = self
+            .overrides
+            .iter()
+            .map(|(node, rule)| format!("activation of {node} {rule}"));
+        let mut words = vec![format!("activation {}", self.activation)];
+        words.extend(overrides);
+        words.extend([
             format!("granularity {}", granularity_name(self.granularity)),
+            format!("fit {}", self.fit),
             format!("guard {}", self.guard),
             format!("margin {}", self.margin),
             format!("precision {} bits", self.precision_bits),
             format!("ring degree at most 2^{}", self.max_log_n),
-        ]
+        ]);
+        words
     }
 
     /// What is wrong with the options, if anything.
@@ -117,6 +186,36 @@ mod tests {
     #[test]
     fn the_usual_options_are_sound() {
         assert_eq!(CompileOptions::new("x").defect(), None);
+    }
+
+    #[test]
+    fn a_rule_is_read_as_it_is_written() {
+        let rules = [
+            "quadratic",
+            "least-squares:6",
+            "chebyshev:31",
+            "composite:13",
+            "ola",
+            "auto",
+        ];
+        for text in rules {
+            assert_eq!(
+                text.parse::<ActivationRule>().map(|rule| rule.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+        for wrong in [
+            "",
+            "cubic",
+            "quadratic:2",
+            "chebyshev",
+            "chebyshev:0",
+            "chebyshev:1000",
+            "composite:3",
+            "ola:1",
+        ] {
+            assert!(wrong.parse::<ActivationRule>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

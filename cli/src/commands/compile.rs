@@ -16,7 +16,7 @@ use heron_runtime::samples::{RangePolicy, prepare};
 use serde::Serialize;
 
 use super::report::cost_card;
-use crate::arguments::{NormalizeOption, TensorRef};
+use crate::arguments::{FitArgs, NodeRule, NormalizeOption, TensorRef};
 use crate::artefact::{ForceOption, Written};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -52,8 +52,15 @@ pub(crate) struct CompileArgs {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(super) class_names: Vec<String>,
     /// How activations become polynomials
-    #[arg(long, value_enum, value_name = "RULE", default_value_t = ActivationOption::Quadratic)]
-    pub(super) activation: ActivationOption,
+    ///
+    /// quadratic, least-squares:DEGREE, chebyshev:DEGREE, composite:ALPHA, ola or auto
+    #[arg(long, value_name = "RULE", default_value_t = ActivationRule::Quadratic)]
+    pub(super) activation: ActivationRule,
+    /// Another rule for one activation; may be given several times
+    #[arg(long = "act", value_name = "NODE=RULE")]
+    pub(super) overrides: Vec<NodeRule>,
+    #[command(flatten)]
+    pub(super) fit: FitArgs,
     /// What one polynomial covers
     #[arg(long, value_enum, value_name = "PART", default_value_t = GranularityOption::Channel)]
     pub(super) granularity: GranularityOption,
@@ -78,13 +85,6 @@ pub(crate) struct CompileArgs {
 
 const DEFAULT_PRECISION_BITS: f64 = 12.0;
 const DEFAULT_MAX_LOG_N: u32 = 16;
-
-/// How activations become polynomials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ActivationOption {
-    /// A fitted polynomial of degree 2
-    Quadratic,
-}
 
 /// What one polynomial covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -115,7 +115,9 @@ impl CompileArgs {
             labels: None,
             normalize: None,
             class_names: Vec::new(),
-            activation: ActivationOption::Quadratic,
+            activation: ActivationRule::Quadratic,
+            overrides: Vec::new(),
+            fit: FitArgs::USUAL,
             granularity: GranularityOption::Channel,
             precision: DEFAULT_PRECISION_BITS,
             max_log_n: DEFAULT_MAX_LOG_N,
@@ -189,9 +191,13 @@ impl CompileArgs {
     fn options(&self, output: &Path) -> CompileOptions {
         let name = output.file_stem().map_or("plan".into(), |stem| stem.to_string_lossy());
         CompileOptions {
-            activation: match self.activation {
-                ActivationOption::Quadratic => ActivationRule::Quadratic,
-            },
+            activation: self.activation,
+            overrides: self
+                .overrides
+                .iter()
+                .map(|NodeRule(node, rule)| (node.clone(), *rule))
+                .collect(),
+            fit: self.fit.options(),
             granularity: match self.granularity {
                 GranularityOption::Tensor => Granularity::Tensor,
                 GranularityOption::Channel => Granularity::Channel,

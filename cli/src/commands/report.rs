@@ -145,6 +145,7 @@ fn form_name(form: Form) -> &'static str {
         Form::Linear => "a line",
         Form::TwoLevel => "two products",
         Form::Products => "products",
+        Form::Chebyshev => "a polynomial",
     }
 }
 

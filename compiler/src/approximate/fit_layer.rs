@@ -1,13 +1,18 @@
 //! Fits one activation layer: a quadratic for every entry of the granularity, and the form in which it is evaluated.
 
 use ndarray::Array2;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::approximate::form::{Quadratic, TOLERATED_MSE_RATIO, is_foldable, refit_foldable};
-use crate::approximate::least_squares::{Measure, fit, guard_points, value};
+use crate::approximate::chebyshev::{largest_error, to_power_basis};
+use crate::approximate::entries::{Entry, Extent, LayerSamples, coefficient_ranges, entries_of, hull, mean};
+use crate::approximate::fit_entry::{Goal, words};
+use crate::approximate::fit_options::FitOptions;
+use crate::approximate::form::{Quadratic, TOLERATED_MSE_RATIO, is_foldable, refit_foldable, value};
+use crate::approximate::replacement::Replacement;
 use crate::approximate::{ApproximateOptions, CoefficientRange};
-use crate::calibrate::{Interval, is_held_back};
-use crate::nn::{Activation, Granularity, Polynomial};
+use crate::calibrate::Interval;
+use crate::nn::{Activation, Polynomial};
 
 /// How a layer's polynomials are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,24 +26,18 @@ pub enum Form {
     TwoLevel,
     /// Products of powers, for degrees above two written in the model.
     Products,
-}
-
-/// The operands and exact results of a layer, one vector a calibration sample.
-#[derive(Clone, Copy)]
-pub(crate) struct LayerSamples<'a> {
-    /// Operands, computed by the polynomial network so far.
-    pub(crate) operands: &'a [Vec<f64>],
-    /// Results of the exact network.
-    pub(crate) targets: &'a [Vec<f64>],
-    /// Shape of both.
-    pub(crate) shape: &'a [usize],
+    /// In the Chebyshev basis, for degrees above two: `ceil(log2(degree + 1))` levels.
+    Chebyshev,
 }
 
 /// What was fitted to a layer.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerFit {
-    pub(crate) polynomial: Polynomial,
+    pub(crate) replacement: Replacement,
     pub(crate) form: Form,
+    /// How the coefficients were found.
+    pub(crate) rule: String,
+    /// Why it has this form.
     pub(crate) reason: String,
     /// The widest interval that any entry was fitted on.
     pub(crate) interval: Interval,
@@ -52,146 +51,37 @@ pub(crate) struct LayerFit {
     pub(crate) exceedance: f64,
 }
 
-/// Fits a layer.
+/// Fits a layer by quadratics, or by lines where these do as well.
 pub(crate) fn fit_layer(function: Activation, layer: LayerSamples<'_>, options: &ApproximateOptions) -> LayerFit {
-    let mut entries = gather(layer, options.granularity);
-    let widest = entries
-        .iter()
-        .map(|entry| Interval::of(entry.fitted.operands.iter().copied()).magnitude());
-    let widest = widest.fold(0.0, f64::max);
-    for entry in &mut entries {
-        entry.fit_bound(options.margin, widest);
-    }
+    let entries = entries_of(function, layer, options.granularity, options.margin, Extent::Symmetric);
     let fits: Vec<EntryFit> = entries
-        .iter()
-        .map(|entry| EntryFit::new(function, entry, options.guard))
+        .par_iter()
+        .map(|entry| EntryFit::new(function, entry, options))
         .collect();
-    let largest = fits
-        .iter()
-        .zip(&entries)
-        .map(|(fit, entry)| entry.largest_output(fit.quadratic))
+    let outputs = fits.iter().zip(&entries);
+    let largest = outputs
+        .map(|(fit, entry)| entry.largest_output(|x| value(&fit.quadratic, x)))
         .fold(0.0, f64::max);
-    let candidates = Candidates::new(function, &entries, &fits, largest, options.guard);
-    let (form, chosen, reason) = candidates.choose();
-    let n = entries.len();
-    let coefficients = Array2::from_shape_fn((n, 3), |(entry, power)| chosen[entry][power]);
-    let errors = entries
-        .iter()
-        .zip(&chosen)
-        .map(|(entry, &q)| entry.max_error(function, q));
+    let (form, chosen, reason) = Candidates::new(function, &entries, &fits, largest, options).choose();
+    let coefficients = Array2::from_shape_fn((entries.len(), 3), |(entry, power)| chosen[entry][power]);
+    let error =
+        |(entry, q): (&Entry, &Quadratic)| largest_error(|x| function.apply(x), |x| value(q, x), entry.interval);
     LayerFit {
         coefficients: coefficient_ranges(&coefficients),
-        polynomial: Polynomial {
-            granularity: options.granularity,
-            coefficients: coefficients.into_shared(),
-        },
+        replacement: Replacement::Power(
+            Polynomial {
+                granularity: options.granularity,
+                coefficients: coefficients.into_shared(),
+            },
+            form,
+        ),
         form,
+        rule: words(2, &options.fit, options.guard),
         reason,
-        interval: Interval::of(entries.iter().flat_map(|entry| [-entry.bound, entry.bound])),
-        mse: mean(entries.iter().zip(&chosen).map(|(entry, &q)| entry.mse(q))),
-        max_error: errors.fold(0.0, f64::max),
+        interval: hull(&entries),
+        mse: mean(entries.iter().zip(&chosen).map(|(entry, q)| entry.mse(|x| value(q, x)))),
+        max_error: entries.iter().zip(&chosen).map(error).fold(0.0, f64::max),
         exceedance: mean(entries.iter().map(Entry::exceedance)),
-    }
-}
-
-/// Coefficient by coefficient, the range over the rows.
-pub(crate) fn coefficient_ranges(coefficients: &Array2<f64>) -> Vec<CoefficientRange> {
-    let range = |column: ndarray::ArrayView1<'_, f64>| {
-        let Interval { min, max } = Interval::of(column.iter().copied());
-        CoefficientRange { min, max }
-    };
-    coefficients.columns().into_iter().map(range).collect()
-}
-
-/// Operands and targets, paired.
-#[derive(Clone, Debug, Default)]
-struct Pairs {
-    operands: Vec<f64>,
-    targets: Vec<f64>,
-}
-
-/// The samples of one entry.
-#[derive(Clone, Debug)]
-struct Entry {
-    fitted: Pairs,
-    held_back: Pairs,
-    bound: f64,
-}
-
-fn gather(layer: LayerSamples<'_>, granularity: Granularity) -> Vec<Entry> {
-    let empty = Entry {
-        fitted: Pairs::default(),
-        held_back: Pairs::default(),
-        bound: 0.0,
-    };
-    let mut entries = vec![empty; granularity.entries(layer.shape)];
-    for (sample, (operands, targets)) in layer.operands.iter().zip(layer.targets).enumerate() {
-        for (element, (&operand, &target)) in operands.iter().zip(targets).enumerate() {
-            let entry = &mut entries[granularity.entry(element, layer.shape)];
-            let pairs = if is_held_back(sample) {
-                &mut entry.held_back
-            } else {
-                &mut entry.fitted
-            };
-            pairs.operands.push(operand);
-            pairs.targets.push(target);
-        }
-    }
-    entries
-}
-
-impl Entry {
-    /// Sets the interval: the largest operand times the margin, but not next to nothing beside the widest entry's.
-    fn fit_bound(&mut self, margin: f64, widest: f64) {
-        /// An entry whose operands are this much smaller than the layer's is fitted as if they were not: a tiny interval
-        /// would make large coefficients that the least deviation blows up.
-        const SMALLEST_SHARE: f64 = 1e-3;
-        let own = Interval::of(self.fitted.operands.iter().copied()).magnitude();
-        let bound = margin * own.max(widest * SMALLEST_SHARE);
-        self.bound = if bound > 0.0 { bound } else { 1.0 };
-    }
-
-    fn mse(&self, quadratic: Quadratic) -> f64 {
-        let pairs = self.fitted.operands.iter().zip(&self.fitted.targets);
-        mean(pairs.map(|(&x, &target)| (target - value(&quadratic, x)) * (target - value(&quadratic, x))))
-    }
-
-    fn max_error(&self, function: Activation, quadratic: Quadratic) -> f64 {
-        let error = |x: f64| (function.apply(x) - value(&quadratic, x)).abs();
-        guard_points(self.bound).map(error).fold(0.0, f64::max)
-    }
-
-    fn largest_output(&self, quadratic: Quadratic) -> f64 {
-        self.fitted
-            .operands
-            .iter()
-            .map(|&x| value(&quadratic, x).abs())
-            .fold(0.0, f64::max)
-    }
-
-    fn exceedance(&self) -> f64 {
-        mean(
-            self.held_back
-                .operands
-                .iter()
-                .map(|x| if x.abs() > self.bound { 1.0 } else { 0.0 }),
-        )
-    }
-
-    /// Fits `c0 + c1 x` to what a given `c2 x²` leaves.
-    fn fit_rest(&self, function: Activation, guard: f64, c2: f64) -> (f64, f64) {
-        let Pairs { operands, targets } = &self.fitted;
-        let rest: Vec<f64> = operands
-            .iter()
-            .zip(targets)
-            .map(|(&x, target)| target - c2 * x * x)
-            .collect();
-        let measure = Measure {
-            guard,
-            bound: self.bound,
-        };
-        let line = fit(|x| function.apply(x) - c2 * x * x, operands, &rest, 1, measure);
-        (line[0], line[1])
     }
 }
 
@@ -202,19 +92,22 @@ struct EntryFit {
 }
 
 impl EntryFit {
-    fn new(function: Activation, entry: &Entry, guard: f64) -> Self {
-        let Pairs { operands, targets } = &entry.fitted;
-        let measure = Measure {
-            guard,
-            bound: entry.bound,
-        };
-        let quadratic = fit(|x| function.apply(x), operands, targets, 2, measure);
-        let (c0, c1) = entry.fit_rest(function, guard, 0.0);
+    fn new(function: Activation, entry: &Entry, options: &ApproximateOptions) -> Self {
+        let goal = Goal::of_entry(function, entry, &options.fit);
+        let powers = to_power_basis(&goal.fit(2, &options.fit, options.guard), entry.interval);
+        let (c0, c1) = fit_rest(&goal, &options.fit, options.guard, 0.0);
         Self {
-            quadratic: [quadratic[0], quadratic[1], quadratic[2]],
+            quadratic: [powers[0], powers[1], powers[2]],
             line: [c0, c1, 0.0],
         }
     }
+}
+
+/// Fits `c0 + c1 x` to what a given `c2 x²` leaves.
+fn fit_rest(goal: &Goal<'_>, fit: &FitOptions, guard: f64, c2: f64) -> (f64, f64) {
+    let line = goal.least_squares(1, fit, guard, |x| c2 * x * x);
+    let line = to_power_basis(&line, goal.interval);
+    (line[0], line[1])
 }
 
 /// The forms that a layer could take, with their mean squared errors.
@@ -227,13 +120,23 @@ struct Candidates {
 }
 
 impl Candidates {
-    fn new(function: Activation, entries: &[Entry], fits: &[EntryFit], largest: f64, guard: f64) -> Self {
+    fn new(
+        function: Activation,
+        entries: &[Entry],
+        fits: &[EntryFit],
+        largest: f64,
+        options: &ApproximateOptions,
+    ) -> Self {
         let with_error = |quadratics: Vec<Quadratic>| {
-            let mse = mean(entries.iter().zip(&quadratics).map(|(entry, &q)| entry.mse(q)));
+            let errors = entries.iter().zip(&quadratics);
+            let mse = mean(errors.map(|(entry, q)| entry.mse(|x| value(q, x))));
             (quadratics, mse)
         };
         let refit = |(entry, fit): (&Entry, &EntryFit)| {
-            refit_foldable(fit.quadratic, largest, |c2| entry.fit_rest(function, guard, c2))
+            let goal = Goal::of_entry(function, entry, &options.fit);
+            refit_foldable(fit.quadratic, largest, |c2| {
+                fit_rest(&goal, &options.fit, options.guard, c2)
+            })
         };
         let folded: Vec<Quadratic> = entries.iter().zip(fits).map(refit).collect();
         let legal = folded.iter().all(|&q| is_foldable(q, largest));
@@ -274,16 +177,10 @@ impl Candidates {
     }
 }
 
-fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
-    let (sum, count) = values
-        .into_iter()
-        .fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
-    if count == 0 { 0.0 } else { sum / count as f64 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::Granularity;
 
     /// Operands of `channels.len()` channels, each uniform on its interval, and their exact results.
     fn layer(function: Activation, channels: &[(f64, f64)]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
@@ -311,8 +208,8 @@ mod tests {
         };
         let options = ApproximateOptions {
             granularity,
-            margin: 1.25,
             guard,
+            ..ApproximateOptions::USUAL
         };
         fit_layer(function, samples, &options)
     }
@@ -343,6 +240,9 @@ mod tests {
     #[test]
     fn a_channel_that_never_changes_is_fitted() {
         let fit = fitted(Activation::Relu, Granularity::Channel, &[(-3.0, 3.0), (0.0, 0.0)]);
-        assert!(fit.polynomial.coefficients.iter().all(|c| c.is_finite()), "{fit:?}");
+        assert!(
+            fit.coefficients.iter().all(|c| c.min.is_finite() && c.max.is_finite()),
+            "{fit:?}"
+        );
     }
 }

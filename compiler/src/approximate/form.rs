@@ -16,6 +16,14 @@ const REFIT_ROUNDS: usize = 8;
 /// Coefficients of `c0 + c1 x + c2 x²`.
 pub(crate) type Quadratic = [f64; 3];
 
+/// The value of a polynomial in the power basis, constant term first.
+pub(crate) fn value(coefficients: &[f64], x: f64) -> f64 {
+    coefficients
+        .iter()
+        .rev()
+        .fold(0.0, |sum, coefficient| sum * x + coefficient)
+}
+
 /// `σ (g x + d)² + k`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Folded {
@@ -78,7 +86,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::approximate::least_squares::value;
 
     proptest! {
         #[test]

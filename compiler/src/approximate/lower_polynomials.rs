@@ -13,6 +13,7 @@ use ndarray::{Array1, ArrayView2, Axis, s};
 
 use crate::approximate::fit_layer::Form;
 use crate::approximate::form::{Folded, fold};
+use crate::approximate::replacement::Expansion;
 use crate::graph::{GraphBuilder, NodeId};
 use crate::he::Op;
 use crate::nn::{Affine, Granularity, Polynomial};
@@ -62,7 +63,9 @@ impl Site<'_> {
                 let product = self.push(Op::Mul, &[x, factor]);
                 self.affine(product, granularity, Array1::ones(column(0).len()), column(0))
             }
-            Form::Products => self.products(granularity, &polynomial.coefficients.view(), &mut vec![x]),
+            Form::Products | Form::Chebyshev => {
+                self.products(granularity, &polynomial.coefficients.view(), &mut vec![x])
+            }
         }
     }
 
@@ -114,6 +117,18 @@ impl Site<'_> {
         self.push(Op::Add, &[low, product])
     }
 
+    /// Writes an expansion out: the map onto `[-1, 1]`, which its neighbour absorbs, then one polynomial.
+    pub(crate) fn expansion(mut self, expansion: &Expansion) -> NodeId {
+        let Expansion {
+            polynomial,
+            center,
+            radius,
+        } = expansion;
+        let (scale, shift) = (radius.mapv(f64::recip), -(center / radius));
+        let t = self.affine(self.operand, polynomial.granularity, scale, shift);
+        self.push(Op::Polynomial(polynomial.clone()), &[t])
+    }
+
     /// `x^exponent` by repeated squaring, `ceil(log2(exponent))` levels.
     pub(crate) fn power(mut self, exponent: u32) -> NodeId {
         let x = self.operand;
@@ -140,9 +155,12 @@ mod tests {
     use ndarray::Array2;
     use proptest::prelude::*;
 
+    use heron_plan::Parity;
+
     use super::*;
     use crate::graph::Graph;
     use crate::he::ClearPolynomial;
+    use crate::nn::Chebyshev;
 
     fn lowered(write: impl FnOnce(Site<'_>) -> NodeId, len: usize) -> Graph<Op> {
         let mut out = GraphBuilder::default();
@@ -196,6 +214,27 @@ mod tests {
                 c.column_mut(power).fill(0.0);
             }
             check(&c, Form::Products, &x);
+        }
+
+        #[test]
+        fn expansions_have_their_values(
+            (degree, c) in (3usize..20).prop_flat_map(|d| (Just(d), prop::collection::vec(-2.0..2.0f64, 2 * d + 2))),
+            t in prop::array::uniform2(-1.0..1.0f64),
+        ) {
+            let expansion = Expansion {
+                polynomial: Chebyshev {
+                    granularity: Granularity::Channel,
+                    parity: Parity::General,
+                    coefficients: Array2::from_shape_vec((2, degree + 1), c).expect("two rows").into_shared(),
+                },
+                center: ndarray::arr1(&[0.5, -2.0]),
+                radius: ndarray::arr1(&[3.0, 0.25]),
+            };
+            let x = [0.5 + 3.0 * t[0], -2.0 + 0.25 * t[1]];
+            let found = ClearPolynomial::new(&lowered(|site| site.expansion(&expansion), 2)).output(&x);
+            for entry in 0..2 {
+                prop_assert!((found[entry] - expansion.value(entry, x[entry])).abs() < 1e-11);
+            }
         }
 
         #[test]

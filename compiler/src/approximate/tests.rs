@@ -5,13 +5,9 @@ use ndarray::{Array1, Array2, arr2};
 use super::*;
 use crate::evaluate;
 use crate::he::ClearPolynomial;
-use crate::nn::{Activation, Op};
+use crate::nn::{Activation, Op, Polynomial};
 
-const OPTIONS: ApproximateOptions = ApproximateOptions {
-    granularity: Granularity::Channel,
-    margin: 1.25,
-    guard: 1e-2,
-};
+const OPTIONS: ApproximateOptions = ApproximateOptions::USUAL;
 
 fn dense(rows: usize, cols: usize, seed: f64) -> Op {
     let weight = |(r, c): (usize, usize)| ((r * cols + c) as f64 * 12.9898 + seed).sin() * 2.0 / (cols as f64).sqrt();

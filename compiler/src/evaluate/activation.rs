@@ -30,6 +30,20 @@ impl Activation {
             Self::Silu => x * sigmoid(x),
             // ln(1 + exp(x)) without overflow: exp is only taken of what is not positive.
             Self::Softplus => clip(x, 0.0, f64::INFINITY) + libm::log1p(libm::exp(-libm::fabs(x))),
+            Self::Selu { alpha, gamma } => gamma * Self::Elu { alpha }.apply(x),
+            Self::Mish => x * libm::tanh(Self::Softplus.apply(x)),
+            Self::HardSigmoid { slope, offset } => clip(slope * x + offset, 0.0, 1.0),
+            Self::HardSwish => x * clip(x / 6.0 + 0.5, 0.0, 1.0),
+            Self::Exp => libm::exp(x),
+            Self::Reciprocal => 1.0 / x,
+            Self::Sqrt => libm::sqrt(x),
+            Self::ReciprocalSqrt => 1.0 / libm::sqrt(x),
+            Self::Log => libm::log(x),
+            Self::Abs => libm::fabs(x),
+            Self::Sign if x > 0.0 => 1.0,
+            Self::Sign if x < 0.0 => -1.0,
+            // Zero and what is not a number stay as they are.
+            Self::Sign => x,
             Self::Clip { min, max } => clip(x, min, max),
         }
     }
@@ -102,6 +116,32 @@ mod tests {
     }
 
     #[test]
+    fn other_functions_have_their_values() {
+        let selu = Activation::Selu {
+            alpha: 1.6733,
+            gamma: 1.0507,
+        };
+        check(
+            selu,
+            &[(2.0, 2.1014), (-1.0, -1.0507 * 1.6733 * (1.0 - (-1.0f64).exp()))],
+        );
+        check(Activation::Mish, &[(1.0, 0.865_098_388_267_310_3), (-60.0, 0.0)]);
+        let hard = Activation::HardSigmoid {
+            slope: 0.2,
+            offset: 0.5,
+        };
+        check(hard, &[(-3.0, 0.0), (1.0, 0.7), (9.0, 1.0)]);
+        check(Activation::HardSwish, &[(-4.0, 0.0), (3.0, 3.0), (0.6, 0.36)]);
+        check(Activation::Exp, &[(1.0, std::f64::consts::E)]);
+        check(Activation::Reciprocal, &[(-4.0, -0.25)]);
+        check(Activation::Sqrt, &[(2.25, 1.5)]);
+        check(Activation::ReciprocalSqrt, &[(0.25, 2.0)]);
+        check(Activation::Log, &[(1.0, 0.0), (std::f64::consts::E, 1.0)]);
+        check(Activation::Abs, &[(-2.5, 2.5)]);
+        check(Activation::Sign, &[(-2.5, -1.0), (0.0, 0.0), (7.0, 1.0)]);
+    }
+
+    #[test]
     fn not_a_number_stays_so() {
         let functions = [
             Activation::Relu,
@@ -115,6 +155,20 @@ mod tests {
             Activation::Silu,
             Activation::Softplus,
             Activation::Clip { min: 0.0, max: 6.0 },
+            Activation::Selu { alpha: 1.0, gamma: 1.0 },
+            Activation::Mish,
+            Activation::HardSigmoid {
+                slope: 0.2,
+                offset: 0.5,
+            },
+            Activation::HardSwish,
+            Activation::Exp,
+            Activation::Reciprocal,
+            Activation::Sqrt,
+            Activation::ReciprocalSqrt,
+            Activation::Log,
+            Activation::Abs,
+            Activation::Sign,
         ];
         assert!(functions.iter().all(|function| function.apply(f64::NAN).is_nan()));
     }

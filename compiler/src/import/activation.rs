@@ -1,5 +1,6 @@
 //! Activation functions.
 
+use super::fold;
 use super::site::{Site, Stop, Value};
 use super::table::Entry;
 use crate::nn::{Activation, Gelu, Op};
@@ -19,6 +20,47 @@ pub(super) const ENTRIES: &[Entry] = &[
     plain("Tanh", |site| emit(site, Activation::Tanh)),
     plain("Erf", |site| emit(site, Activation::Erf)),
     plain("Softplus", |site| emit(site, Activation::Softplus)),
+    plain("Mish", |site| emit(site, Activation::Mish)),
+    plain("HardSwish", |site| emit(site, Activation::HardSwish)),
+    plain("Abs", |site| emit(site, Activation::Abs)),
+    plain("Sign", |site| emit(site, Activation::Sign)),
+    plain("Exp", |site| emit(site, Activation::Exp)),
+    Entry {
+        op: "Log",
+        attributes: &[],
+        limits: POSITIVE,
+        rule: |site| emit(site, Activation::Log),
+    },
+    Entry {
+        op: "Sqrt",
+        attributes: &[],
+        limits: "constants, and values that calibration finds not negative",
+        rule: |site| constant_or(site, Activation::Sqrt),
+    },
+    Entry {
+        op: "Reciprocal",
+        attributes: &[],
+        limits: "constants, and values that calibration finds to be of one sign",
+        rule: |site| constant_or(site, Activation::Reciprocal),
+    },
+    Entry {
+        op: "Selu",
+        attributes: &["alpha", "gamma"],
+        limits: "any value",
+        rule: |site| {
+            let (alpha, gamma) = (site.float("alpha", SELU_ALPHA)?, site.float("gamma", SELU_GAMMA)?);
+            emit(site, Activation::Selu { alpha, gamma })
+        },
+    },
+    Entry {
+        op: "HardSigmoid",
+        attributes: &["alpha", "beta"],
+        limits: "any value",
+        rule: |site| {
+            let (slope, offset) = (site.float("alpha", 0.2)?, site.float("beta", 0.5)?);
+            emit(site, Activation::HardSigmoid { slope, offset })
+        },
+    },
     Entry {
         op: "LeakyRelu",
         attributes: &["alpha"],
@@ -50,6 +92,23 @@ pub(super) const ENTRIES: &[Entry] = &[
         rule: clip,
     },
 ];
+
+const POSITIVE: &str = "values that calibration finds positive";
+/// The defaults of ONNX, which are those of the paper rounded to f32.
+const SELU_ALPHA: f32 = 1.673_263_2;
+const SELU_GAMMA: f32 = 1.050_701;
+
+/// A function of a constant is a constant.
+fn constant_or(site: &mut Site<'_>, activation: Activation) -> Result<Value, Stop> {
+    match site.operand(0)? {
+        Value::Constant(_) => {
+            let tensor = site.constant(0)?;
+            Ok(fold::map(&tensor, |value| activation.apply(value)))
+        }
+        Value::Computed(_) => emit(site, activation),
+        Value::Unknown => Err(Stop),
+    }
+}
 
 fn emit(site: &mut Site<'_>, activation: Activation) -> Result<Value, Stop> {
     let x = site.computed(0)?;

@@ -9,7 +9,7 @@ use super::site::{Computed, Site, Stop, Value};
 use super::table::Entry;
 use super::tensor::Tensor;
 use super::{fold, limits};
-use crate::nn::{Affine, Granularity, Op};
+use crate::nn::{Activation, Affine, Granularity, Op};
 
 const LIMITS: &str = "a constant that does not enlarge the value, or two values of equal shape";
 
@@ -35,7 +35,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         op: "Div",
         attributes: &[],
-        limits: "constant divisor without zeros",
+        limits: "constant divisor without zeros, or a value that calibration finds to be of one sign",
         rule: divide,
     },
     Entry {
@@ -122,12 +122,25 @@ fn divide(site: &mut Site<'_>) -> Result<Value, Stop> {
             }
             affine(site, x, &divisor, |c| (1.0 / c, 0.0))
         }
-        (_, Value::Computed(_)) => Err(site.refuse(
-            None,
-            "it divides by a value computed from the network's input",
-            "only constant divisors are supported; use a layer without such a division",
-        )),
+        (Value::Constant(_), Value::Computed(divisor)) => {
+            let (numerator, inverse) = (site.constant(0)?, reciprocal(site, divisor)?);
+            affine(site, inverse, &numerator, |c| (c, 0.0))
+        }
+        (Value::Computed(x), Value::Computed(divisor)) => {
+            let inverse = reciprocal(site, divisor)?;
+            two_values(site, Op::Mul, x, inverse)
+        }
+        (Value::Unknown, Value::Computed(_)) => Err(Stop),
         (_, Value::Unknown) => Err(Stop),
+    }
+}
+
+/// `1 / x`.
+fn reciprocal(site: &mut Site<'_>, x: Computed) -> Result<Computed, Stop> {
+    let x = site.without_tail(x)?;
+    match site.emit(Op::Activation(Activation::Reciprocal), &[x.id], &x.shape)? {
+        Value::Computed(inverse) => Ok(inverse),
+        Value::Constant(_) | Value::Unknown => Err(Stop),
     }
 }
 

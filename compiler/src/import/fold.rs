@@ -12,18 +12,6 @@ const CONSTANTS: &str = "constants only";
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
-        op: "Sqrt",
-        attributes: &[],
-        limits: CONSTANTS,
-        rule: |site| unary(site, libm::sqrt),
-    },
-    Entry {
-        op: "Reciprocal",
-        attributes: &[],
-        limits: CONSTANTS,
-        rule: |site| unary(site, |value| 1.0 / value),
-    },
-    Entry {
         op: "Gather",
         attributes: &["axis"],
         limits: CONSTANTS,
@@ -76,11 +64,6 @@ pub(super) fn map(tensor: &Tensor, function: impl Fn(f64) -> f64) -> Value {
         values: tensor.values.iter().map(|&value| function(value)).collect(),
         integer: tensor.integer,
     })
-}
-
-fn unary(site: &mut Site<'_>, function: fn(f64) -> f64) -> Result<Value, Stop> {
-    let tensor = site.constant(0)?;
-    Ok(map(&tensor, function))
 }
 
 fn gather(site: &mut Site<'_>) -> Result<Value, Stop> {

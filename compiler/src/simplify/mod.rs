@@ -11,6 +11,7 @@ mod linear;
 mod merge_linear;
 mod recognize_gelu;
 mod recognize_polynomial;
+mod recognize_rsqrt;
 mod recognize_silu;
 mod recognize_square;
 mod scalar_chain;
@@ -43,6 +44,8 @@ pub const PASSES: &[Pass] = &[
     // Before merge-linear for the same reason.
     recognize_silu::PASS,
     recognize_gelu::PASS,
+    // Beside the other functions that exporters write out.
+    recognize_rsqrt::PASS,
     // Last, because it takes what the recognizers left.
     merge_linear::PASS,
 ];

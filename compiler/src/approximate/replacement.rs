@@ -1,0 +1,94 @@
+//! What stands for an activation in the polynomial network: its values in clear, and how it is written out.
+
+use ndarray::Array1;
+
+use crate::approximate::chebyshev::clenshaw;
+use crate::approximate::fit_layer::Form;
+use crate::approximate::lower_polynomials::Site;
+use crate::graph::NodeId;
+use crate::nn::{Chebyshev, Polynomial};
+
+/// Polynomials in the Chebyshev basis of an interval for each entry: `Σ c_k T_k((x - center) / radius)`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Expansion {
+    /// The polynomials of `[-1, 1]`.
+    pub(crate) polynomial: Chebyshev,
+    /// `[entries]`: the middle of each polynomial's interval.
+    pub(crate) center: Array1<f64>,
+    /// `[entries]`: half the length of each polynomial's interval, positive.
+    pub(crate) radius: Array1<f64>,
+}
+
+impl Expansion {
+    /// The value of one entry's polynomial.
+    pub(crate) fn value(&self, entry: usize, x: f64) -> f64 {
+        let t = (x - self.center[entry]) / self.radius[entry];
+        clenshaw(self.polynomial.coefficients.row(entry).iter().copied(), t)
+    }
+}
+
+/// What stands for an activation.
+#[derive(Clone, Debug)]
+pub(crate) enum Replacement {
+    /// Polynomials in the power basis, in one of the forms.
+    Power(Polynomial, Form),
+    /// Polynomials in the Chebyshev basis of an interval.
+    Expansion(Expansion),
+}
+
+impl Replacement {
+    /// Its values in clear.
+    ///
+    /// # Shapes
+    /// `x`: the elements of a tensor of the given shape. Result: as many.
+    pub(crate) fn apply(&self, x: &[f64], shape: &[usize]) -> Vec<f64> {
+        match self {
+            Self::Power(polynomial, _) => {
+                let (granularity, coefficients) = (polynomial.granularity, &polynomial.coefficients);
+                let row = |element| coefficients.row(granularity.entry(element, shape));
+                let horner = |element, x: f64| row(element).iter().rev().fold(0.0, |sum, c| sum * x + c);
+                x.iter().enumerate().map(|(element, &x)| horner(element, x)).collect()
+            }
+            Self::Expansion(expansion) => {
+                let entry = |element| expansion.polynomial.granularity.entry(element, shape);
+                let values = x.iter().enumerate();
+                values.map(|(element, &x)| expansion.value(entry(element), x)).collect()
+            }
+        }
+    }
+
+    /// How many polynomials it has.
+    pub(crate) fn polynomials(&self) -> usize {
+        match self {
+            Self::Power(polynomial, _) => polynomial.coefficients.nrows(),
+            Self::Expansion(expansion) => expansion.polynomial.coefficients.nrows(),
+        }
+    }
+
+    /// How many levels it takes.
+    pub(crate) fn depth(&self) -> u32 {
+        match self {
+            Self::Power(polynomial, form) => depth_of(*form, polynomial.coefficients.ncols() - 1),
+            Self::Expansion(expansion) => depth_of(Form::Chebyshev, expansion.polynomial.degree() as usize),
+        }
+    }
+
+    /// Writes it out; the node that takes the activation's place.
+    pub(crate) fn lower(&self, site: Site<'_>) -> NodeId {
+        match self {
+            Self::Power(polynomial, form) => site.polynomial(polynomial, *form),
+            Self::Expansion(expansion) => site.expansion(expansion),
+        }
+    }
+}
+
+/// Levels that a polynomial of a degree takes in a form, its affine parts folded into the neighbours.
+pub(crate) fn depth_of(form: Form, degree: usize) -> u32 {
+    match form {
+        Form::Linear => 0,
+        Form::Folded => 1,
+        Form::TwoLevel => 2,
+        // ceil(log2(degree + 1))
+        Form::Products | Form::Chebyshev => usize::BITS - degree.leading_zeros(),
+    }
+}
