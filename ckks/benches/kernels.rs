@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use heron_ckks::kernels::{Automorphism, BaseConversion, HoistedTerm, Kernels, NttPrime, Rounding};
+use heron_ckks::kernels::{Automorphism, BaseConversion, Kernels, NttPrime, RotatingKey, Rounding};
 use heron_ckks::memory::{Words, limb_stride};
 
 /// How long each measurement runs.
@@ -16,8 +16,6 @@ const BUDGET: Duration = Duration::from_millis(250);
 const SOURCES: usize = 8;
 /// Digits of the inner products.
 const DIGITS: usize = 4;
-/// Rotations of the hoisted sum.
-const ROTATIONS: usize = 8;
 
 /// What is measured: a ring, a prime size and a kernel set.
 struct Setting {
@@ -129,10 +127,10 @@ impl Setting {
             conversion.convert_forward(0, target, black_box(&prepared), &mut out0);
         });
 
-        let (digits, key) = (limbs(target, DIGITS), limbs(target, 2 * DIGITS * ROTATIONS));
+        let (digits, key) = (limbs(target, DIGITS), limbs(target, 2 * DIGITS));
         let digits: Vec<&[u64]> = digits.chunks(limb_stride(n)).map(|limb| &limb[..n]).collect();
         let key: Vec<&[u64]> = key.chunks(limb_stride(n)).map(|limb| &limb[..n]).collect();
-        let (key0, key1) = key.split_at(DIGITS * ROTATIONS);
+        let (key0, key1) = key.split_at(DIGITS);
         self.measure("inner_product", || {
             target.inner_product(
                 black_box(&digits),
@@ -140,18 +138,16 @@ impl Setting {
                 [&mut out0, &mut out1],
             );
         });
-        let automorphisms: Vec<Automorphism> = (1..=ROTATIONS as u32)
-            .map(|k| Automorphism::new(self.log_n, 5u64.pow(k)))
-            .collect();
-        let terms: Vec<HoistedTerm<'_>> = (0..ROTATIONS)
-            .map(|t| HoistedTerm {
-                automorphism: &automorphisms[t],
-                key: [&key0[t * DIGITS..][..DIGITS], &key1[t * DIGITS..][..DIGITS]],
-                plaintext: digits[t % DIGITS],
-            })
-            .collect();
-        self.measure("hoisted_sum", || {
-            target.hoisted_sum(black_box(&digits), &terms, [&mut out0, &mut out1]);
+        let automorphism = Automorphism::new(self.log_n, 5);
+        self.measure("rotated_product", || {
+            let key = RotatingKey {
+                automorphism: &automorphism,
+                components: [&key0[..DIGITS], &key1[..DIGITS]],
+            };
+            for first in (0..n).step_by(256) {
+                let out = [&mut out0[first..][..256], &mut out1[first..][..256]];
+                target.rotated_product(first, black_box(&digits), &key, None, out);
+            }
         });
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use heron_params::{CkksParams, Level, ParamsError};
 
 use crate::division::Division;
-use crate::kernels::{BaseConversion, Kernels, NttPrime, Rounding, Scalar};
+use crate::kernels::{BaseConversion, ColumnTarget, Kernels, NttPrime, Rounding, Scalar};
 use crate::memory::Pool;
 use crate::samplers::Gaussian;
 use crate::slot_codec::SlotCodec;
@@ -183,13 +183,24 @@ impl Digit {
             .prepare(index - self.limbs.start, prime, evaluations, prepared);
     }
 
-    /// The digit's residues at a position of the basis outside of it, in evaluation form; false inside, where they are the
-    /// decomposed polynomial's own and nothing is written.
-    pub(crate) fn extend(&self, position: usize, prime: &NttPrime, prepared: &[&[u64]], out: &mut [u64]) -> bool {
-        let Some(target) = self.target(position) else {
-            return false;
+    /// Carries the digit to consecutive positions of the basis from `first` on, one middle buffer each, up to the first pass
+    /// of the forward transform. Nothing is written for positions inside the digit, where the decomposed polynomial's own
+    /// residues serve.
+    pub(crate) fn extend<'a>(
+        &self,
+        first: usize,
+        prime: impl Fn(usize) -> &'a NttPrime,
+        prepared: &[&[u64]],
+        middles: impl Iterator<Item = &'a mut [u64]>,
+    ) {
+        let columns = |(slot, middle)| {
+            Some(ColumnTarget {
+                index: self.target(first + slot)?,
+                prime: prime(first + slot),
+                middle,
+            })
         };
-        self.conversion.convert_forward(target, prime, prepared, out);
-        true
+        let mut targets: Vec<ColumnTarget<'_>> = middles.enumerate().filter_map(columns).collect();
+        self.conversion.convert_columns(prepared, &mut targets);
     }
 }

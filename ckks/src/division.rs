@@ -1,8 +1,9 @@
 //! Exact division with rounding in residue form: rescale, ModDown, and both at once.
 
-use crate::kernels::{BaseConversion, NttPrime, Rounding, Scalar};
+use crate::kernels::{BaseConversion, ColumnTarget, NttPrime, Rounding, Scalar};
+use crate::key_switch::group_len;
 use crate::memory::Pool;
-use crate::parallel::{for_each_limb, join};
+use crate::parallel::{for_each_limb, for_each_limb_group, join};
 use crate::poly::Poly;
 
 /// The division of polynomials over some basis by the product `D` of a few of its primes, to the nearest integer.
@@ -65,21 +66,30 @@ impl Division {
     ) -> Poly {
         let prepared = self.prepare(pool, &prime, &limb);
         let prepared: Vec<&[u64]> = prepared.limbs().collect();
-        let n = prime(0).degree();
+        let (n, middle_words) = (prime(0).degree(), prime(0).middle_words());
         let mut out = Poly::from_pool(pool, n, self.n_kept());
-        for_each_limb(&mut out, |i, out| {
-            let mut remainder = pool.take(n);
+        for_each_limb_group(&mut out, group_len(1, n), |first, limbs| {
+            let mut middles = pool.take(limbs.len() * middle_words);
             match &self.remainder {
                 Remainder::Single => {
-                    prime(i).reduce_centred(prime(self.divisors[0]), prepared[0], &mut remainder);
-                    prime(i).forward(&mut remainder);
+                    for (slot, middle) in middles.chunks_exact_mut(middle_words).enumerate() {
+                        prime(first + slot).reduce_centred_columns(prime(self.divisors[0]), prepared[0], middle);
+                    }
                 }
                 Remainder::Converted(conversion) => {
-                    conversion.convert_forward(i, prime(i), &prepared, &mut remainder);
+                    let target = |(slot, middle)| ColumnTarget {
+                        index: first + slot,
+                        prime: prime(first + slot),
+                        middle,
+                    };
+                    let targets = middles.chunks_exact_mut(middle_words).enumerate();
+                    conversion.convert_columns(&prepared, &mut targets.map(target).collect::<Vec<_>>());
                 }
             }
-            out.copy_from_slice(limb(i));
-            prime(i).sub_mul_scalar_assign(out, &remainder, self.inverses[i]);
+            let remainders = middles.chunks_exact(middle_words);
+            for (i, (out, remainder)) in (first..).zip(limbs.into_limbs().zip(remainders)) {
+                prime(i).divide(remainder, limb(i), self.inverses[i], out);
+            }
         });
         out
     }

@@ -28,8 +28,8 @@ pub(crate) struct SeededSwitchKey {
 
 /// The key of a left rotation by `k`, which is the automorphism `σ = X -> X^(5^k)`.
 ///
-/// It switches from `s` to `σ^-1(s)`, and `σ` is applied to the result: the digits of a ciphertext can then serve every
-/// rotation as they are.
+/// It switches from `σ(s)` to `s`. Permuted by `σ`, the digits of a ciphertext serve every rotation, and meet keys and
+/// diagonals in the order in which these are stored.
 pub(crate) struct RotationKey {
     pub(crate) switch: SeededSwitchKey,
     pub(crate) automorphism: Arc<Automorphism>,
@@ -127,19 +127,17 @@ fn galois_element(ctx: &Context, rotation: Rotation) -> u64 {
 
 impl RotationKey {
     fn generate(ctx: &Context, rotation: Rotation, level: Level, secret: &SecretKey, rng: &mut Rng) -> Self {
-        // The rotation by `slots - k` undoes the one by `k`.
-        let slots = ctx.params().slots().0;
-        let inverse = Automorphism::new(
-            ctx.params().log_n,
-            galois_element(ctx, Rotation((slots - rotation.0) % slots)),
-        );
-        let mut target = secret.poly.clone();
-        for (out, limb) in target.limbs_mut().zip(secret.poly.limbs()) {
-            inverse.apply(limb, out);
+        let automorphism = Automorphism::new(ctx.params().log_n, galois_element(ctx, rotation));
+        let mut source = secret.poly.clone();
+        for (out, limb) in source.limbs_mut().zip(secret.poly.limbs()) {
+            automorphism.apply(limb, out);
         }
-        let switch = SeededSwitchKey::generate(ctx, level, &secret.poly, &target, rng);
-        target.zeroize();
-        Self::new(ctx, rotation, switch)
+        let switch = SeededSwitchKey::generate(ctx, level, &source, &secret.poly, rng);
+        source.zeroize();
+        Self {
+            switch,
+            automorphism: Arc::new(automorphism),
+        }
     }
 
     pub(crate) fn new(ctx: &Context, rotation: Rotation, switch: SeededSwitchKey) -> Self {

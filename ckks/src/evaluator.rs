@@ -12,10 +12,10 @@ use crate::error::EvalError;
 use crate::evaluation_keys::EvaluationKeys;
 use crate::kernels::NttPrime;
 use crate::key_switch::Decomposition;
-use crate::parallel::{for_each_limb, for_each_limb_pair};
+use crate::parallel::{for_each_limb, for_each_limb_pair, for_each_limb_triple};
 use crate::plaintext_cache::PlaintextCache;
 use crate::poly::Poly;
-use crate::stack::{Row, Stack};
+use crate::stack::Stack;
 
 /// Computes on ciphertexts with evaluation keys; knows no secret.
 ///
@@ -65,7 +65,7 @@ impl Evaluator {
     /// Operands of equal level and scale; so is the result.
     pub fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext, EvalError> {
         self.check_alike(a, b)?;
-        Ok(self.combine(a, b, NttPrime::add_assign))
+        Ok(self.combine(a, b, NttPrime::add))
     }
 
     /// Slot-wise difference.
@@ -74,7 +74,21 @@ impl Evaluator {
     /// Operands of equal level and scale; so is the result.
     pub fn sub(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext, EvalError> {
         self.check_alike(a, b)?;
-        Ok(self.combine(a, b, NttPrime::sub_assign))
+        Ok(self.combine(a, b, NttPrime::sub))
+    }
+
+    /// [`add`](Self::add) in the place of its first operand, which an error leaves as it was.
+    pub fn add_assign(&self, a: &mut Ciphertext, b: &Ciphertext) -> Result<(), EvalError> {
+        self.check_alike(a, b)?;
+        self.combine_assign(a, b, NttPrime::add_assign);
+        Ok(())
+    }
+
+    /// [`sub`](Self::sub) in the place of its first operand, which an error leaves as it was.
+    pub fn sub_assign(&self, a: &mut Ciphertext, b: &Ciphertext) -> Result<(), EvalError> {
+        self.check_alike(a, b)?;
+        self.combine_assign(a, b, NttPrime::sub_assign);
+        Ok(())
     }
 
     /// The negative.
@@ -147,10 +161,22 @@ impl Evaluator {
         self.check_single(a)?;
         self.check_plaintext(a, b)?;
         check_scales(ScalePower::One, b.power)?;
-        let mut out = a.clone();
-        out.power = ScalePower::Two;
-        self.for_each_limb_of(&mut out, |prime, i, limb| prime.mul_assign(limb, b.poly.limb(i)));
+        let mut out = self.blank_ciphertext(a.level, ScalePower::Two);
+        for_each_limb_pair(&mut out.c0, &mut out.c1, |i, c0, c1| {
+            self.ctx.prime(i).mul(a.c0.limb(i), b.poly.limb(i), c0);
+            self.ctx.prime(i).mul(a.c1.limb(i), b.poly.limb(i), c1);
+        });
         Ok(out)
+    }
+
+    /// [`mul_plaintext`](Self::mul_plaintext) in the place of the ciphertext, which an error leaves as it was.
+    pub fn mul_plaintext_assign(&self, a: &mut Ciphertext, b: &Plaintext) -> Result<(), EvalError> {
+        self.check_single(a)?;
+        self.check_plaintext(a, b)?;
+        check_scales(ScalePower::One, b.power)?;
+        a.power = ScalePower::Two;
+        self.for_each_limb_of(a, |prime, i, limb| prime.mul_assign(limb, b.poly.limb(i)));
+        Ok(())
     }
 
     /// Multiplies every slot by one value, rounded to a multiple of `1/Δ`: one product per residue, no encoding.
@@ -246,20 +272,15 @@ impl Evaluator {
             return Ok(a.clone());
         }
         let key = self.keys.rotation_key(by, a.level)?;
-        let switched = Decomposition::new(&self.ctx, a.level, &a.c1).switch(&key.switch.key);
-        let (mut c0, mut c1) = self.finish(a.level, &switched, Finish::Keep);
-        let mut out = Ciphertext {
+        let digits = Decomposition::permuted(&self.ctx, a.level, &a.c1, &key.automorphism);
+        let switched = digits.switch(&key.switch.key, [Some(&a.c0), None]);
+        let (c0, c1) = self.finish(a.level, &switched, Finish::Keep);
+        Ok(Ciphertext {
             level: a.level,
             power: a.power,
-            c0: self.blank(a.level),
-            c1: self.blank(a.level),
-        };
-        for_each_limb_pair(&mut out.c0, &mut c0, |i, out, limb| {
-            self.ctx.prime(i).add_assign(limb, a.c0.limb(i));
-            key.automorphism.apply(limb, out);
-        });
-        for_each_limb_pair(&mut out.c1, &mut c1, |_, out, limb| key.automorphism.apply(limb, out));
-        Ok(out)
+            c0,
+            c1,
+        })
     }
 }
 
@@ -290,19 +311,39 @@ impl Evaluator {
         });
     }
 
-    fn combine(&self, a: &Ciphertext, b: &Ciphertext, op: fn(&NttPrime, &mut [u64], &[u64])) -> Ciphertext {
-        let mut out = a.clone();
+    /// A ciphertext with arbitrary contents that the caller overwrites.
+    fn blank_ciphertext(&self, level: Level, power: ScalePower) -> Ciphertext {
+        Ciphertext {
+            level,
+            power,
+            c0: self.blank(level),
+            c1: self.blank(level),
+        }
+    }
+
+    fn combine(&self, a: &Ciphertext, b: &Ciphertext, op: fn(&NttPrime, &[u64], &[u64], &mut [u64])) -> Ciphertext {
+        let mut out = self.blank_ciphertext(a.level, a.power);
         for_each_limb_pair(&mut out.c0, &mut out.c1, |i, c0, c1| {
-            op(self.ctx.prime(i), c0, b.c0.limb(i));
-            op(self.ctx.prime(i), c1, b.c1.limb(i));
+            op(self.ctx.prime(i), a.c0.limb(i), b.c0.limb(i), c0);
+            op(self.ctx.prime(i), a.c1.limb(i), b.c1.limb(i), c1);
         });
         out
     }
 
+    fn combine_assign(&self, a: &mut Ciphertext, b: &Ciphertext, op: fn(&NttPrime, &mut [u64], &[u64])) {
+        for_each_limb_pair(&mut a.c0, &mut a.c1, |i, c0, c1| {
+            op(self.ctx.prime(i), c0, b.c0.limb(i));
+            op(self.ctx.prime(i), c1, b.c1.limb(i));
+        });
+    }
+
     fn mul_integer(&self, a: &Ciphertext, factor: &Constant) -> Ciphertext {
-        let mut out = a.clone();
-        self.for_each_limb_of(&mut out, |prime, _, limb| {
-            prime.mul_scalar_assign(limb, factor.residue(prime));
+        let mut out = self.blank_ciphertext(a.level, a.power);
+        for_each_limb_pair(&mut out.c0, &mut out.c1, |i, c0, c1| {
+            let prime = self.ctx.prime(i);
+            let factor = factor.residue(prime);
+            prime.mul_scalar(a.c0.limb(i), factor, c0);
+            prime.mul_scalar(a.c1.limb(i), factor, c1);
         });
         out
     }
@@ -327,28 +368,14 @@ impl Evaluator {
         let (ctx, level) = (&*self.ctx, a.level);
         let (result_level, power) = self.finished_state(level, finish)?;
         let key = self.keys.relinearize_key(level)?;
-        let mut lower = Stack::from_pool(&ctx.pool, ctx.n(), level.limbs(), 2);
+        let mut lower = [self.blank(level), self.blank(level)];
         let mut top = self.blank(level);
-        lower.for_each_row_with(&mut top, |i, mut row: Row<'_>, top| {
-            let [d0, d1] = row.pair_mut(0);
-            ctx.prime(i).tensor(
-                [a.c0.limb(i), a.c1.limb(i)],
-                [b.c0.limb(i), b.c1.limb(i)],
-                [d0, d1, top],
-            );
+        let [lower0, lower1] = &mut lower;
+        for_each_limb_triple([lower0, lower1, &mut top], |i, out| {
+            ctx.prime(i)
+                .tensor([a.c0.limb(i), a.c1.limb(i)], [b.c0.limb(i), b.c1.limb(i)], out);
         });
-        let mut switched = Decomposition::new(ctx, level, &top).switch(key);
-        switched.for_each_row(|position, mut row: Row<'_>| {
-            if position < level.limbs() {
-                for (half, out) in row.pair_mut(0).into_iter().enumerate() {
-                    ctx.prime(position).mul_scalar_add_assign(
-                        out,
-                        lower.limb(position, half),
-                        ctx.special_product(position),
-                    );
-                }
-            }
-        });
+        let switched = Decomposition::new(ctx, level, &top).switch(key, lower.each_ref().map(Some));
         let (c0, c1) = self.finish(level, &switched, finish);
         Ok(Ciphertext {
             level: result_level,

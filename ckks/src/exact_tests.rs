@@ -223,7 +223,7 @@ proptest! {
         let primes: Vec<&NttPrime> = (0..level.limbs()).map(|i| f.ctx.prime(i)).collect();
         let a = random_poly(&primes, seed);
         let key = f.eval.keys.relinearize_key(level).expect("a key");
-        let stack = Decomposition::new(&f.ctx, level, &a).switch(key);
+        let stack = Decomposition::new(&f.ctx, level, &a).switch(key, [None, None]);
         let (c0, c1) = f.eval.finish(level, &stack, Finish::Keep);
         let switched = phase(&f.ctx, &f.secret, &Ciphertext { level, power: ScalePower::Two, c0, c1 });
         let s = secret_coefficients(&f.secret);

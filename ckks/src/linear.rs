@@ -18,15 +18,13 @@ use crate::encoder::encode_integers;
 use crate::error::EvalError;
 use crate::evaluation_keys::RotationKey;
 use crate::evaluator::{Evaluator, Finish};
-use crate::kernels::{MAX_TERMS, NttPrime};
-use crate::key_switch::{Decomposition, ExtendedDigits};
-use crate::lazy_sum::{Fill, LazySum};
-use crate::linear_transform::{GiantStep, LinearTransform, Term};
-use crate::memory::Words;
+use crate::key_switch::{Decomposition, DigitColumns};
+use crate::linear_sums::{Batch, Residues, RotatedSum};
+use crate::linear_transform::{GiantStep, LinearTransform};
 use crate::parallel::map_indices;
 use crate::plaintext_cache::Diagonals;
 use crate::poly::Poly;
-use crate::stack::{Row, Stack};
+use crate::stack::Stack;
 
 impl Evaluator {
     /// Applies a linear transform with one input and one output.
@@ -138,23 +136,23 @@ fn single(outputs: Vec<Ciphertext>) -> Result<Ciphertext, EvalError> {
 }
 
 /// A checked transform: its distinct baby steps with their keys, and its inputs, decomposed.
-struct CheckedTransform<'a> {
-    eval: &'a Evaluator,
-    level: Level,
-    inputs: &'a [&'a Ciphertext],
+pub(crate) struct CheckedTransform<'a> {
+    pub(crate) eval: &'a Evaluator,
+    pub(crate) level: Level,
+    pub(crate) inputs: &'a [&'a Ciphertext],
     /// Of the inputs that are rotated.
     decompositions: Vec<Option<Decomposition<'a>>>,
-    babies: Vec<Baby<'a>>,
-    baby_index: BTreeMap<(usize, Rotation), usize>,
-    giants: &'a [GiantStep],
+    pub(crate) babies: Vec<Baby<'a>>,
+    pub(crate) baby_index: BTreeMap<(usize, Rotation), usize>,
+    pub(crate) giants: &'a [GiantStep],
     giant_keys: Vec<Option<&'a RotationKey>>,
     n_outputs: usize,
 }
 
 /// One baby step: an input, and the key of its rotation unless that is the identity.
-struct Baby<'a> {
-    input: usize,
-    key: Option<&'a RotationKey>,
+pub(crate) struct Baby<'a> {
+    pub(crate) input: usize,
+    pub(crate) key: Option<&'a RotationKey>,
 }
 
 impl<'a> CheckedTransform<'a> {
@@ -202,67 +200,30 @@ impl<'a> CheckedTransform<'a> {
     /// For every giant step the sum of its products over the basis: a stack with two polynomials per step.
     fn inner_sums(&self, diagonals: &Diagonals) -> Stack {
         let ctx = &self.eval.ctx;
+        let batches = Batch::cut(self, diagonals);
         let mut sums = Stack::from_pool(&ctx.pool, ctx.n(), ctx.basis_len(self.level), 2 * self.giants.len());
-        sums.for_each_row(|position, mut row: Row<'_>| {
-            let prime = ctx.basis_prime(self.level, position);
-            let products = Products {
-                transform: self,
-                position,
-                prime,
-                diagonals,
-                babies: self.rotate_inputs(position),
-            };
-            for (g, step) in self.giants.iter().enumerate() {
-                products.sum(&step.terms, row.pair_mut(g));
+        let group_len = self.decompositions.iter().flatten().map(Decomposition::group_len).min();
+        sums.for_each_group(group_len.unwrap_or(1), |first, mut rows| {
+            let inputs = self.decompositions.iter().map(Option::as_ref);
+            let columns: Vec<Option<DigitColumns<'_>>> = inputs
+                .map(|input| input.map(|input| input.extend(first, rows.len())))
+                .collect();
+            for (slot, mut row) in rows.iter_mut().enumerate() {
+                let columns = columns.iter().map(Option::as_ref);
+                let residues = Residues {
+                    transform: self,
+                    position: first + slot,
+                    prime: ctx.basis_prime(self.level, first + slot),
+                    digits: columns
+                        .map(|columns| columns.map(|columns| columns.evaluate(slot)))
+                        .collect(),
+                };
+                for batch in &batches {
+                    residues.sum(batch, &mut row);
+                }
             }
         });
         sums
-    }
-
-    /// All baby steps modulo one prime of the basis, times the special primes: two limbs each.
-    fn rotate_inputs(&self, position: usize) -> Words {
-        let (ctx, n) = (&self.eval.ctx, self.eval.ctx.n());
-        let prime = ctx.basis_prime(self.level, position);
-        let digits: Vec<Option<ExtendedDigits<'_>>> = self
-            .decompositions
-            .iter()
-            .map(|input| input.as_ref().map(|input| input.extend(position)))
-            .collect();
-        let mut rotated = ctx.pool.take(self.babies.len() * 2 * n);
-        let mut switched = ctx.pool.take(2 * n);
-        for (baby, out) in self.babies.iter().zip(rotated.chunks_exact_mut(2 * n)) {
-            let (out0, out1) = out.split_at_mut(n);
-            let input = self.inputs[baby.input];
-            match (baby.key, &digits[baby.input]) {
-                (Some(key), Some(digits)) => {
-                    let (switched0, switched1) = switched.split_at_mut(n);
-                    let halves = [&mut *switched0, &mut *switched1];
-                    key.switch
-                        .key
-                        .inner_product(ctx, self.level, position, prime, digits, halves);
-                    self.add_raised(position, &input.c0, switched0);
-                    key.automorphism.apply(switched0, out0);
-                    key.automorphism.apply(switched1, out1);
-                }
-                (None, _) | (_, None) => {
-                    out0.fill(0);
-                    out1.fill(0);
-                    self.add_raised(position, &input.c0, out0);
-                    self.add_raised(position, &input.c1, out1);
-                }
-            }
-        }
-        rotated
-    }
-
-    /// Adds a polynomial of the inputs' level times the special primes, modulo one prime of the basis.
-    fn add_raised(&self, position: usize, poly: &Poly, out: &mut [u64]) {
-        let ctx = &self.eval.ctx;
-        // Modulo a special prime the product is zero.
-        if position < self.level.limbs() {
-            ctx.prime(position)
-                .mul_scalar_add_assign(out, poly.limb(position), ctx.special_product(position));
-        }
     }
 
     /// For every giant step that rotates: its sum's second half, divided by the special primes.
@@ -282,68 +243,38 @@ impl<'a> CheckedTransform<'a> {
     fn outer_sum(&self, output: usize, inner: &Stack, decompositions: &[Option<Decomposition<'_>>]) -> Stack {
         let (ctx, n) = (&self.eval.ctx, self.eval.ctx.n());
         let mut sum = Stack::from_pool(&ctx.pool, n, ctx.basis_len(self.level), 2);
-        sum.for_each_row(|position, mut row: Row<'_>| {
-            let prime = ctx.basis_prime(self.level, position);
-            let mut switched = ctx.pool.take(2 * n);
-            let mut rotated = ctx.pool.take(n);
-            let [sum0, sum1] = row.pair_mut(0);
-            sum0.fill(0);
-            sum1.fill(0);
+        let group_len = decompositions.iter().flatten().map(Decomposition::group_len).min();
+        sum.for_each_group(group_len.unwrap_or(1), |first, mut rows| {
+            let group_len = rows.len();
+            for mut row in rows.iter_mut() {
+                row.pair_mut(0).into_iter().for_each(|limb| limb.fill(0));
+            }
             for (g, _) in self.giants.iter().enumerate().filter(|(_, step)| step.output == output) {
-                let (inner0, inner1) = (inner.limb(position, 2 * g), inner.limb(position, 2 * g + 1));
-                let (Some(key), Some(decomposition)) = (self.giant_keys[g], &decompositions[g]) else {
-                    prime.add_assign(sum0, inner0);
-                    prime.add_assign(sum1, inner1);
-                    continue;
-                };
-                let (switched0, switched1) = switched.split_at_mut(n);
-                let (digits, halves) = (decomposition.extend(position), [&mut *switched0, &mut *switched1]);
-                key.switch
-                    .key
-                    .inner_product(ctx, self.level, position, prime, &digits, halves);
-                prime.add_assign(switched0, inner0);
-                for (switched, sum) in [(switched0, &mut *sum0), (switched1, &mut *sum1)] {
-                    key.automorphism.apply(switched, &mut rotated);
-                    prime.add_assign(sum, &rotated);
+                let columns = decompositions[g].as_ref().map(|poly| poly.extend(first, group_len));
+                for (slot, mut row) in rows.iter_mut().enumerate() {
+                    let position = first + slot;
+                    let prime = ctx.basis_prime(self.level, position);
+                    let addends = [inner.limb(position, 2 * g), inner.limb(position, 2 * g + 1)];
+                    match (self.giant_keys[g], &columns) {
+                        (Some(key), Some(columns)) => {
+                            let step = RotatedSum {
+                                key,
+                                level: self.level,
+                                position,
+                                prime,
+                            };
+                            step.add(&columns.evaluate(slot), addends[0], row.pair_mut(0));
+                        }
+                        (None, _) | (_, None) => {
+                            for (sum, addend) in row.pair_mut(0).into_iter().zip(addends) {
+                                prime.add_assign(sum, addend);
+                            }
+                        }
+                    }
                 }
             }
         });
         sum
-    }
-}
-
-/// The products of diagonals and baby steps modulo one prime.
-struct Products<'a> {
-    transform: &'a CheckedTransform<'a>,
-    position: usize,
-    prime: &'a NttPrime,
-    diagonals: &'a Diagonals,
-    babies: Words,
-}
-
-impl Products<'_> {
-    /// `out = Σ diagonal ⊙ baby step`.
-    fn sum(&self, terms: &[Term], out: [&mut [u64]; 2]) {
-        let (pool, n) = (&self.transform.eval.ctx.pool, self.prime.degree());
-        let [out0, out1] = out;
-        if terms.is_empty() {
-            out0.fill(0);
-            out1.fill(0);
-        }
-        let mut encoded = pool.take(MAX_TERMS * n);
-        for (chunk, terms) in terms.chunks(MAX_TERMS).enumerate() {
-            for (term, limb) in terms.iter().zip(encoded.chunks_exact_mut(n)) {
-                self.diagonals[&term.diagonal].reduce(self.prime, limb);
-            }
-            let mut sum = LazySum::new();
-            for (term, limb) in terms.iter().zip(encoded.chunks_exact(n)) {
-                let diagonal = self.diagonals[&term.diagonal].limb(self.position).unwrap_or(limb);
-                let baby = self.transform.baby_index[&(term.input, term.rotation)];
-                let (half0, half1) = self.babies[2 * baby * n..][..2 * n].split_at(n);
-                sum.push(diagonal, [half0, half1]);
-            }
-            sum.finish(self.prime, pool, Fill::of_chunk(chunk), [&mut *out0, &mut *out1]);
-        }
     }
 }
 

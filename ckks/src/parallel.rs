@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::poly::Poly;
+use crate::poly::{LimbGroup, Poly};
 
 /// Whether there is a second thread to hand work to. With one, loops stay on the caller's thread: entering the pool
 /// would cost more than a limb of a small ring.
@@ -25,6 +25,20 @@ pub(crate) fn for_each_limb(poly: &mut Poly, work: impl Fn(usize, &mut [u64]) + 
     }
 }
 
+/// Calls `work(i, limbs)` for every group of up to `group_len` limbs, of which limb `i` is the first.
+pub(crate) fn for_each_limb_group(
+    poly: &mut Poly,
+    group_len: usize,
+    work: impl Fn(usize, LimbGroup<'_>) + Sync + Send,
+) {
+    let work = |(group, limbs): (usize, _)| work(group * group_len, limbs);
+    if is_parallel() {
+        poly.par_groups_mut(group_len).enumerate().for_each(work);
+    } else {
+        poly.groups_mut(group_len).enumerate().for_each(work);
+    }
+}
+
 /// Calls `work(i, limb of a, limb of b)` for every pair of limbs.
 pub(crate) fn for_each_limb_pair(
     a: &mut Poly,
@@ -41,6 +55,18 @@ pub(crate) fn for_each_limb_pair(
             .zip(b.limbs_mut())
             .enumerate()
             .for_each(|(i, (a, b))| work(i, a, b));
+    }
+}
+
+/// Calls `work(i, limbs)` for the limbs of three polynomials modulo each prime.
+pub(crate) fn for_each_limb_triple(polys: [&mut Poly; 3], work: impl Fn(usize, [&mut [u64]; 3]) + Sync + Send) {
+    let [a, b, c] = polys;
+    if is_parallel() {
+        let limbs = a.par_limbs_mut().zip(b.par_limbs_mut()).zip(c.par_limbs_mut());
+        limbs.enumerate().for_each(|(i, ((a, b), c))| work(i, [a, b, c]));
+    } else {
+        let limbs = a.limbs_mut().zip(b.limbs_mut()).zip(c.limbs_mut());
+        limbs.enumerate().for_each(|(i, ((a, b), c))| work(i, [a, b, c]));
     }
 }
 

@@ -13,6 +13,26 @@ pub(crate) struct Poly {
     n: usize,
 }
 
+/// A few consecutive limbs of a polynomial.
+pub(crate) struct LimbGroup<'a> {
+    words: &'a mut [u64],
+    n: usize,
+}
+
+impl<'a> LimbGroup<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.words.len() / limb_stride(self.n)
+    }
+
+    /// The limbs in order.
+    pub(crate) fn into_limbs(self) -> impl Iterator<Item = &'a mut [u64]> {
+        let n = self.n;
+        self.words
+            .chunks_exact_mut(limb_stride(n))
+            .map(move |limb| &mut limb[..n])
+    }
+}
+
 impl Poly {
     /// `limbs` limbs of zeros.
     pub(crate) fn zeroed(n: usize, limbs: usize) -> Self {
@@ -69,6 +89,22 @@ impl Poly {
         self.words
             .par_chunks_exact_mut(limb_stride(n))
             .map(move |limb| &mut limb[..n])
+    }
+
+    /// Consecutive limbs, up to `group_len` at a time; for rayon.
+    pub(crate) fn par_groups_mut(&mut self, group_len: usize) -> impl IndexedParallelIterator<Item = LimbGroup<'_>> {
+        let n = self.n;
+        self.words
+            .par_chunks_mut(group_len * limb_stride(n))
+            .map(move |words| LimbGroup { words, n })
+    }
+
+    /// Consecutive limbs, up to `group_len` at a time.
+    pub(crate) fn groups_mut(&mut self, group_len: usize) -> impl Iterator<Item = LimbGroup<'_>> {
+        let n = self.n;
+        self.words
+            .chunks_mut(group_len * limb_stride(n))
+            .map(move |words| LimbGroup { words, n })
     }
 
     /// The limbs in order, mutable.

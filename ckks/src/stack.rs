@@ -3,7 +3,6 @@
 use rayon::prelude::*;
 
 use crate::memory::{Pool, Words, limb_stride};
-use crate::poly::Poly;
 
 /// `width` polynomials over a basis; the limbs modulo one prime form a row.
 pub(crate) struct Stack {
@@ -16,6 +15,27 @@ pub(crate) struct Stack {
 pub(crate) struct Row<'a> {
     words: &'a mut [u64],
     n: usize,
+}
+
+/// Consecutive rows of a stack.
+pub(crate) struct Rows<'a> {
+    words: &'a mut [u64],
+    n: usize,
+    row_words: usize,
+}
+
+impl Rows<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.words.len() / self.row_words
+    }
+
+    /// The rows, in order.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = Row<'_>> {
+        let n = self.n;
+        self.words
+            .chunks_exact_mut(self.row_words)
+            .map(move |words| Row { words, n })
+    }
 }
 
 impl Stack {
@@ -45,23 +65,16 @@ impl Stack {
         }
     }
 
-    /// Calls `work(position, row, limb)` for every prime, with the limb of `poly` modulo it.
-    pub(crate) fn for_each_row_with(
-        &mut self,
-        poly: &mut Poly,
-        work: impl Fn(usize, Row<'_>, &mut [u64]) + Sync + Send,
-    ) {
-        let (n, row_words) = (self.n, self.width * limb_stride(self.n));
+    /// Calls `work(first position, rows)` for every group of up to `group_len` consecutive primes.
+    pub(crate) fn for_each_group(&mut self, group_len: usize, work: impl Fn(usize, Rows<'_>) + Sync + Send) {
+        let (n, width) = (self.n, self.width);
+        let row_words = width * limb_stride(n);
+        let work = |(group, words): (usize, _)| work(group * group_len, Rows { words, n, row_words });
         if rayon::current_num_threads() > 1 {
-            let rows = self
-                .words
-                .par_chunks_exact_mut(row_words)
-                .zip(poly.par_limbs_mut())
-                .enumerate();
-            rows.for_each(|(position, (words, limb))| work(position, Row { words, n }, limb));
+            let groups = self.words.par_chunks_mut(group_len * row_words).enumerate();
+            groups.for_each(work);
         } else {
-            let rows = self.words.chunks_exact_mut(row_words).zip(poly.limbs_mut()).enumerate();
-            rows.for_each(|(position, (words, limb))| work(position, Row { words, n }, limb));
+            self.words.chunks_mut(group_len * row_words).enumerate().for_each(work);
         }
     }
 }

@@ -75,9 +75,13 @@ impl Automorphism {
             "limbs of {} words",
             self.degree()
         );
+        self.gather(0, input, out);
+    }
+
+    /// Consecutive residues of the output, from `first` on, in whole groups.
+    pub(super) fn gather(&self, first: usize, input: &[u64], out: &mut [u64]) {
         let (input, _) = input.as_chunks::<LANES>();
-        let (out, _) = out.as_chunks_mut::<LANES>();
-        for (group, out) in out.iter_mut().enumerate() {
+        for (group, out) in (first / LANES..).zip(out.as_chunks_mut::<LANES>().0) {
             let (source, lanes) = self.group(group);
             *out = lanes.map(|lane| input[source][lane as usize % LANES]);
         }

@@ -35,6 +35,15 @@ pub struct BaseConversion {
     quotient_start: f64,
 }
 
+/// Where a conversion goes, up to the first pass of the forward transform.
+pub(crate) struct ColumnTarget<'a> {
+    /// Index of the target in the conversion.
+    pub(crate) index: usize,
+    pub(crate) prime: &'a NttPrime,
+    /// The buffer between the passes.
+    pub(crate) middle: &'a mut [u64],
+}
+
 /// How a source is prepared.
 struct Source {
     q: u64,
@@ -160,6 +169,46 @@ impl BaseConversion {
                 (table.forward_tile)(prime, converted, &mut middle[..shape.tile_words()]);
             }
             prime.forward_rows(middle, out);
+        });
+    }
+
+    /// The conversion to several targets, up to the first pass of their forward transforms: the sources are read tile by
+    /// tile, once for all of them.
+    ///
+    /// # Panics
+    /// As [`BaseConversion::convert`], or when a middle buffer is too short.
+    pub(crate) fn convert_columns(&self, prepared: &[&[u64]], targets: &mut [ColumnTarget<'_>]) {
+        let Some(first) = targets.first() else { return };
+        let (shape, table) = (first.prime.shape, first.prime.kernels.0);
+        let (tile_words, stride) = (shape.tile_words(), shape.middle_stride());
+        for target in &*targets {
+            self.target(target.index, target.prime, prepared);
+        }
+        with_scratch(2 * tile_words, |converted| {
+            let (converted0, converted1) = converted.split_at_mut(tile_words);
+            for tile in 0..shape.tiles() {
+                let mut sources: [&[u64]; MAX_TERMS] = [&[]; MAX_TERMS];
+                for (source, limb) in sources.iter_mut().zip(prepared) {
+                    *source = &limb[tile * tile_words..][..tile_words];
+                }
+                let sources = &sources[..prepared.len()];
+                for pair in targets.chunks_mut(2) {
+                    match pair {
+                        [a, b] => {
+                            let constants = [&self.targets[a.index], &self.targets[b.index]];
+                            let middle = [a, b].map(|t| (t.prime, &mut t.middle[tile * stride..][..tile_words]));
+                            let [(prime0, middle0), (prime1, middle1)] = middle;
+                            let converted = [&mut *converted0, &mut *converted1];
+                            (table.convert_tiles)([prime0, prime1], sources, constants, converted, [middle0, middle1]);
+                        }
+                        [a] => {
+                            (table.convert)(a.prime, sources, &self.targets[a.index], converted0);
+                            (table.forward_tile)(a.prime, converted0, &mut a.middle[tile * stride..][..tile_words]);
+                        }
+                        _ => {}
+                    }
+                }
+            }
         });
     }
 

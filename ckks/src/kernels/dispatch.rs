@@ -19,7 +19,7 @@ macro_rules! entries {
     };
 }
 
-/// `TABLE`, for the modules and the token of the kernel set in scope.
+/// `TABLE`, for the modules and the token of the kernel set in scope, and the fused kernels in scope.
 macro_rules! vector_table {
     ($name:literal, $features:literal, $token:ty) => {
         /// Only for machines on which the set is available.
@@ -40,10 +40,14 @@ macro_rules! vector_table {
             sub_mul_scalar_assign,
             tensor,
             inner_product,
-            hoisted_sum,
             reduce_centred,
             reduce_signed,
             convert,
+            convert_tiles,
+            switch,
+            rotated_product,
+            divide,
+            permute,
             overflow,
         };
 
@@ -63,7 +67,7 @@ macro_rules! vector_table {
             pointwise::sub_mul_scalar_assign(prime: &NttPrime, a: &mut [u64], b: &[u64], factor: Scalar);
             pointwise::tensor(prime: &NttPrime, a: [&[u64]; 2], b: [&[u64]; 2], out: [&mut [u64]; 3]);
             pointwise::inner_product(prime: &NttPrime, digits: &[&[u64]], key: [&[&[u64]]; 2], out: [&mut [u64]; 2]);
-            pointwise::hoisted_sum(prime: &NttPrime, digits: &[&[u64]], terms: &[HoistedTerm<'_>], out: [&mut [u64]; 2]);
+            pointwise::permute(automorphism: &Automorphism, first: usize, input: &[u64], out: &mut [u64]);
             pointwise::reduce_centred(prime: &NttPrime, other: u64, input: &[u64], out: &mut [u64]);
             pointwise::reduce_signed(prime: &NttPrime, input: &[i64], out: &mut [u64]);
             pointwise::convert(prime: &NttPrime, prepared: &[&[u64]], target: &TargetConstants, out: &mut [u64]);

@@ -21,6 +21,7 @@ mod avx2;
 mod conversion;
 #[cfg(target_arch = "x86_64")]
 mod dispatch;
+mod fused;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod modular;
@@ -35,11 +36,14 @@ use std::sync::OnceLock;
 
 pub use automorphism::Automorphism;
 pub use conversion::{BaseConversion, Rounding};
+pub use fused::{MAX_DIGITS, RotatingKey};
 pub use modular::Scalar;
 pub use order::{coefficient_at, coefficient_index};
-pub use prime::{HoistedTerm, MAX_PRIME_BITS, MAX_TERMS, NttPrime, PrimeError};
+pub use prime::{MAX_PRIME_BITS, MAX_TERMS, NttPrime, PrimeError};
 
+pub(crate) use conversion::ColumnTarget;
 use conversion::TargetConstants;
+pub(crate) use fused::{Operand, Raised};
 use prime::{RootPowers, Twiddles};
 
 /// Limbs of one modulus, or of one each.
@@ -47,6 +51,9 @@ type Limbs<'a> = &'a [&'a [u64]];
 /// A limb of each component of a ciphertext.
 type Pair<'a> = [&'a [u64]; 2];
 type PairMut<'a> = [&'a mut [u64]; 2];
+
+/// A limb and what it is multiplied by.
+type ScaledLimb<'a> = (&'a [u64], Scalar);
 
 /// What one kernel set provides. Slices have the lengths that the methods of [`NttPrime`] checked: whole limbs of `N`
 /// words, their tiles and rows, or `middle_words` for the buffer between two passes. Values are canonical unless said otherwise.
@@ -72,12 +79,22 @@ struct Table {
     sub_mul_scalar_assign: fn(&NttPrime, &mut [u64], &[u64], Scalar),
     tensor: fn(&NttPrime, Pair<'_>, Pair<'_>, [&mut [u64]; 3]),
     inner_product: fn(&NttPrime, Limbs<'_>, [Limbs<'_>; 2], PairMut<'_>),
-    hoisted_sum: fn(&NttPrime, Limbs<'_>, &[HoistedTerm<'_>], PairMut<'_>),
     /// Centred residues modulo the second prime, reduced modulo the first.
     reduce_centred: fn(&NttPrime, u64, &[u64], &mut [u64]),
     reduce_signed: fn(&NttPrime, &[i64], &mut [u64]),
     /// Sums `source * constant` over the sources of a base conversion.
     convert: fn(&NttPrime, Limbs<'_>, &TargetConstants, &mut [u64]),
+    /// One tile of a base conversion to two targets, and the first pass of the forward transform of each: from the sources'
+    /// tiles into the targets' parts of two middle buffers. The two tiles in between are scratch.
+    convert_tiles: fn([&NttPrime; 2], Limbs<'_>, [&TargetConstants; 2], PairMut<'_>, PairMut<'_>),
+    /// Second pass of the forward transform of the digits that need it, and their products with a key: see [`fused`].
+    switch: fn(&NttPrime, &[Operand<'_>], [Limbs<'_>; 2], Option<&Raised<'_>>, PairMut<'_>),
+    /// A few residues, from the given one on, of a rotated product with a key: see [`fused`].
+    rotated_product: fn(&NttPrime, usize, Limbs<'_>, &RotatingKey<'_>, Option<ScaledLimb<'_>>, PairMut<'_>),
+    /// Second pass of the forward transform of a remainder, and the division: see [`fused`].
+    divide: fn(&NttPrime, &[u64], &[u64], Scalar, &mut [u64]),
+    /// Consecutive residues, from the given one on, of the image under an automorphism.
+    permute: fn(&Automorphism, usize, &[u64], &mut [u64]),
     /// The multiples of the source modulus that a base conversion subtracts: see [`BaseConversion`].
     overflow: fn(Limbs<'_>, &[f64], f64, &mut [u64]),
 }

@@ -91,6 +91,8 @@ pub(super) struct Modulus {
     word_quotient: u64,
     /// `2^50 mod q`: folds the upper part of a two-word integer.
     upper: Scalar,
+    /// `2^52 mod q`: the same for integers in two words of 52 bits.
+    pub(super) upper_52: Scalar,
 }
 
 /// Where a two-word integer is cut before it is reduced: both parts then fit a word, up to 2^114.
@@ -103,6 +105,7 @@ impl Modulus {
             q,
             word_quotient,
             upper: Scalar::new(1 << CUT_BITS, q),
+            upper_52: Scalar::new(1 << 52, q),
         }
     }
 

@@ -2,13 +2,16 @@
 
 use super::modular::{Modulus, Scalar, bit_reverse, inverse_mod, mul_mod, pow_mod};
 use super::order::Shape;
-use super::{Automorphism, Kernels, portable};
+use super::{Kernels, portable};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, ifma};
 use crate::memory::with_scratch;
 
 /// Primes have at most this many bits: four multiples then fit the 52-bit multiplier, and products are exact in two f64.
 pub const MAX_PRIME_BITS: u32 = 50;
+
+/// Words that an operation out of place copies before it works on them in place.
+const COPIED_WORDS: usize = 512;
 
 /// The ring degrees that the kernels support.
 const LOG_N_RANGE: std::ops::RangeInclusive<u32> = 4..=17;
@@ -71,17 +74,6 @@ pub(super) enum Twiddles {
     Avx2(avx2::Twiddles),
     #[cfg(target_arch = "x86_64")]
     Ifma(Box<ifma::Twiddles>),
-}
-
-/// One term of [`NttPrime::hoisted_sum`].
-#[derive(Clone, Copy)]
-pub struct HoistedTerm<'a> {
-    /// How the digits are permuted before they meet the key.
-    pub automorphism: &'a Automorphism,
-    /// One limb per digit for each component of the key.
-    pub key: [&'a [&'a [u64]]; 2],
-    /// What the sum over the digits is multiplied by.
-    pub plaintext: &'a [u64],
 }
 
 /// One prime `q < 2^50` of a modulus chain for one ring degree, with the tables of one kernel set.
@@ -211,7 +203,7 @@ impl NttPrime {
     }
 
     /// The second pass of the forward transform.
-    pub(super) fn forward_rows(&self, middle: &[u64], evaluations: &mut [u64]) {
+    pub(crate) fn forward_rows(&self, middle: &[u64], evaluations: &mut [u64]) {
         for (row, out) in evaluations.chunks_exact_mut(self.shape.columns).enumerate() {
             (self.kernels.0.forward_row)(self, row, middle, out);
         }
@@ -279,6 +271,40 @@ impl NttPrime {
         (self.kernels.0.mul_assign)(self, a, b);
     }
 
+    /// `out = a + b`, element by element.
+    pub fn add(&self, a: &[u64], b: &[u64], out: &mut [u64]) {
+        self.copied(a, b, out, self.kernels.0.add_assign);
+    }
+
+    /// `out = a - b`, element by element.
+    pub fn sub(&self, a: &[u64], b: &[u64], out: &mut [u64]) {
+        self.copied(a, b, out, self.kernels.0.sub_assign);
+    }
+
+    /// `out = a * b`, element by element.
+    pub fn mul(&self, a: &[u64], b: &[u64], out: &mut [u64]) {
+        self.copied(a, b, out, self.kernels.0.mul_assign);
+    }
+
+    /// `out = a * factor`.
+    pub fn mul_scalar(&self, a: &[u64], factor: Scalar, out: &mut [u64]) {
+        self.check(&[a, out]);
+        for (out, a) in out.chunks_mut(COPIED_WORDS).zip(a.chunks(COPIED_WORDS)) {
+            out.copy_from_slice(a);
+            (self.kernels.0.mul_scalar_assign)(self, out, factor);
+        }
+    }
+
+    /// `out = operation(a, b)` for an operation in place: copies stay in the first-level cache.
+    fn copied(&self, a: &[u64], b: &[u64], out: &mut [u64], operation: fn(&NttPrime, &mut [u64], &[u64])) {
+        self.check(&[a, b, out]);
+        let inputs = a.chunks(COPIED_WORDS).zip(b.chunks(COPIED_WORDS));
+        for (out, (a, b)) in out.chunks_mut(COPIED_WORDS).zip(inputs) {
+            out.copy_from_slice(a);
+            operation(self, out, b);
+        }
+    }
+
     /// `sum += a * b`, element by element.
     pub fn mul_add_assign(&self, sum: &mut [u64], a: &[u64], b: &[u64]) {
         self.check(&[sum, a, b]);
@@ -321,31 +347,7 @@ impl NttPrime {
         (self.kernels.0.inner_product)(self, digits, key, out);
     }
 
-    /// `out[c] = sum over t of plaintext_t * (sum over d of automorphism_t(digits[d]) * key_t[c][d])`: the inner loop of
-    /// a linear transform whose baby steps share one decomposition.
-    ///
-    /// # Panics
-    /// Also when there are more than [`MAX_TERMS`] digits or 2^14 terms, or a term does not fit the digits or the ring.
-    ///
-    /// # Source
-    /// J.-P. Bossuat et al., *Efficient bootstrapping for approximate homomorphic encryption with non-sparse keys*
-    /// (ePrint 2020/1203), section 4.
-    pub fn hoisted_sum(&self, digits: &[&[u64]], terms: &[HoistedTerm<'_>], out: [&mut [u64]; 2]) {
-        assert!(terms.len() <= MAX_HOISTED_TERMS, "at most {MAX_HOISTED_TERMS} terms");
-        for term in terms {
-            self.check_key(digits, term.key);
-            self.check(&[term.plaintext]);
-            assert_eq!(
-                term.automorphism.degree(),
-                self.degree(),
-                "an automorphism of this ring"
-            );
-        }
-        self.check(&[&*out[0], &*out[1]]);
-        (self.kernels.0.hoisted_sum)(self, digits, terms, out);
-    }
-
-    fn check_key(&self, digits: &[&[u64]], key: [&[&[u64]]; 2]) {
+    pub(super) fn check_key(&self, digits: &[&[u64]], key: [&[&[u64]]; 2]) {
         assert!(digits.len() <= MAX_TERMS, "at most {MAX_TERMS} digits");
         self.check(digits);
         for component in key {
@@ -361,6 +363,18 @@ impl NttPrime {
         (self.kernels.0.reduce_centred)(self, other.q(), input, out);
     }
 
+    /// [`reduce_centred`](Self::reduce_centred), up to the first pass of the forward transform: into a middle buffer.
+    pub(crate) fn reduce_centred_columns(&self, other: &NttPrime, input: &[u64], middle: &mut [u64]) {
+        self.check(&[input]);
+        let (tile_words, stride) = (self.shape.tile_words(), self.shape.middle_stride());
+        with_scratch(tile_words, |reduced| {
+            for (tile, input) in input.chunks_exact(tile_words).enumerate() {
+                (self.kernels.0.reduce_centred)(self, other.q(), input, reduced);
+                (self.kernels.0.forward_tile)(self, reduced, &mut middle[tile * stride..][..tile_words]);
+            }
+        });
+    }
+
     /// `out = input mod q` for signed integers.
     pub fn reduce_signed(&self, input: &[i64], out: &mut [u64]) {
         self.check(&[out]);
@@ -372,9 +386,6 @@ impl NttPrime {
 /// The most products that one lazy sum takes: 16 products of 50-bit residues keep the upper halves of the 52-bit
 /// accumulators below 2^52.
 pub const MAX_TERMS: usize = 16;
-
-/// The most terms of a hoisted sum: the portable sums of so many products stay below 2^114.
-const MAX_HOISTED_TERMS: usize = 1 << 14;
 
 /// A primitive root of unity of order `2^(log_n + 1)` modulo the prime `q`.
 fn primitive_root(log_n: u32, q: u64) -> u64 {

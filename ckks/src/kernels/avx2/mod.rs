@@ -11,11 +11,12 @@ mod vector;
 
 pub(super) use ntt::Twiddles;
 
-use super::Table;
 use super::conversion::TargetConstants;
 use super::dispatch::{entries, vector_table};
+use super::fused::{convert_tiles, divide, rotated_product, switch};
 use super::modular::Scalar;
-use super::prime::{HoistedTerm, NttPrime};
+use super::prime::NttPrime;
+use super::{Automorphism, Table};
 use vector::Avx2;
 
 /// Whether this machine runs the kernels.

@@ -3,9 +3,8 @@
 
 use super::super::conversion::TargetConstants;
 use super::super::modular::Scalar;
-use super::super::order::LANES;
-use super::super::portable;
-use super::super::prime::{HoistedTerm, NttPrime};
+use super::super::prime::NttPrime;
+use super::super::{Automorphism, portable};
 use super::vector::{Avx2, Constants, Quad, V};
 
 #[inline(always)]
@@ -142,62 +141,10 @@ pub(super) fn inner_product(
     }
 }
 
-/// Vectors of a group of eight residues, which automorphisms move together.
-const GROUP_QUADS: usize = 2;
-/// Vectors that a linear transform's sum works on at a time: its accumulators stay in the first-level cache, and each
-/// limb of a key is read as one stream.
-const HOISTED_BLOCK: usize = 64;
-
+/// Memory moves alone: the portable loop.
 #[inline(always)]
-pub(super) fn hoisted_sum(
-    simd: Avx2,
-    prime: &NttPrime,
-    digits: &[&[u64]],
-    terms: &[HoistedTerm<'_>],
-    out: [&mut [u64]; 2],
-) {
-    let c = simd.constants(prime.q());
-    let [out0, out1] = out;
-    let blocks = quads_mut(out0)
-        .chunks_mut(HOISTED_BLOCK)
-        .zip(quads_mut(out1).chunks_mut(HOISTED_BLOCK));
-    for (block, (out0, out1)) in blocks.enumerate() {
-        let first = block * HOISTED_BLOCK;
-        let mut sums = [[simd.splat(0.0); 2]; HOISTED_BLOCK];
-        for (index, term) in terms.iter().enumerate() {
-            for (v, [sum0, sum1]) in (first..first + out0.len()).zip(&mut sums) {
-                let [product0, product1] = hoisted_products(simd, digits, term, v, &c);
-                let plaintext = read(simd, &quads(term.plaintext)[v]);
-                *sum0 = add_product(simd, *sum0, index, product0, plaintext, &c);
-                *sum1 = add_product(simd, *sum1, index, product1, plaintext, &c);
-            }
-        }
-        for ((out0, out1), [sum0, sum1]) in out0.iter_mut().zip(out1).zip(&sums) {
-            simd.store(out0, simd.canonical(simd.reduce(*sum0, &c), &c));
-            simd.store(out1, simd.canonical(simd.reduce(*sum1, &c), &c));
-        }
-    }
-}
-
-/// The sums over the digits, permuted, of their products with the key, for the vector `v` of the output; within q of zero.
-#[inline(always)]
-fn hoisted_products(simd: Avx2, digits: &[&[u64]], term: &HoistedTerm<'_>, v: usize, c: &Constants) -> [V; 2] {
-    let (source, lanes) = term.automorphism.group(v / GROUP_QUADS);
-    let lanes = &lanes[4 * (v % GROUP_QUADS)..][..4];
-    let (mut sum0, mut sum1) = (simd.splat(0.0), simd.splat(0.0));
-    for (d, digit) in digits.iter().enumerate() {
-        let group = &digit[LANES * source..][..LANES];
-        let [l0, l1, l2, l3] = [
-            lanes[0] as usize,
-            lanes[1] as usize,
-            lanes[2] as usize,
-            lanes[3] as usize,
-        ];
-        let digit = read(simd, &[group[l0], group[l1], group[l2], group[l3]]);
-        sum0 = add_product(simd, sum0, d, digit, read(simd, &quads(term.key[0][d])[v]), c);
-        sum1 = add_product(simd, sum1, d, digit, read(simd, &quads(term.key[1][d])[v]), c);
-    }
-    [simd.reduce(sum0, c), simd.reduce(sum1, c)]
+pub(super) fn permute(_: Avx2, automorphism: &Automorphism, first: usize, input: &[u64], out: &mut [u64]) {
+    automorphism.gather(first, input, out);
 }
 
 #[inline(always)]

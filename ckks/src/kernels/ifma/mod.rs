@@ -5,6 +5,7 @@
 )]
 
 mod butterfly;
+mod fused;
 mod ntt;
 mod pointwise;
 mod tables;
@@ -12,11 +13,11 @@ mod vector;
 
 pub(super) use tables::Twiddles;
 
-use super::Table;
 use super::conversion::TargetConstants;
 use super::dispatch::{entries, vector_table};
 use super::modular::Scalar;
-use super::prime::{HoistedTerm, NttPrime};
+use super::prime::NttPrime;
+use super::{Automorphism, Operand, Raised, RotatingKey, Table};
 use vector::Ifma;
 
 /// Whether this machine runs the kernels.
@@ -27,3 +28,36 @@ pub(super) fn available() -> bool {
 }
 
 vector_table!("ifma", "avx512f,avx512dq,avx512ifma", Ifma);
+
+entries! {
+    "avx512f,avx512dq,avx512ifma", Ifma;
+    fused::convert_tiles(
+        primes: [&NttPrime; 2],
+        prepared: &[&[u64]],
+        targets: [&TargetConstants; 2],
+        converted: [&mut [u64]; 2],
+        middle: [&mut [u64]; 2]
+    );
+    fused::switch(
+        prime: &NttPrime,
+        digits: &[Operand<'_>],
+        key: [&[&[u64]]; 2],
+        raised: Option<&Raised<'_>>,
+        out: [&mut [u64]; 2]
+    );
+    fused::rotated_product(
+        prime: &NttPrime,
+        first: usize,
+        digits: &[&[u64]],
+        key: &RotatingKey<'_>,
+        addend: Option<(&[u64], Scalar)>,
+        out: [&mut [u64]; 2]
+    );
+    fused::divide(
+        prime: &NttPrime,
+        remainder: &[u64],
+        dividend: &[u64],
+        factor: Scalar,
+        out: &mut [u64]
+    );
+}

@@ -10,7 +10,7 @@ use super::tables::{self, Factor, Table};
 use super::vector::{Constants, Ifma, Line, Multiplier, V};
 
 /// Vectors of a row.
-const ROW_LINES: usize = MAX_COLUMNS / LANES;
+pub(super) const ROW_LINES: usize = MAX_COLUMNS / LANES;
 /// Vectors of a quarter of a row.
 const QUARTER: usize = ROW_LINES / 4;
 /// Lines from row to row in the middle buffer of the inverse transform, which is row-major: its row pass would otherwise
@@ -29,12 +29,12 @@ pub(super) fn twiddles(roots: &RootPowers<'_>) -> prime::Twiddles {
 
 /// The bound of the values between the passes of the forward transform, in multiples of the prime.
 const fn after_columns(limit: u32) -> u32 {
-    // Nine layers add 2 multiples each to the 2 of the input.
-    if limit >= 64 { 20 } else { limit }
+    // Nine layers add 2 multiples each to the 4 of the input.
+    if limit >= 64 { 22 } else { limit }
 }
 
 /// The vector tables of a prime, unless its ring is too small for them.
-fn tables(prime: &NttPrime) -> Option<&tables::Twiddles> {
+pub(super) fn tables(prime: &NttPrime) -> Option<&tables::Twiddles> {
     match &prime.twiddles {
         prime::Twiddles::Ifma(tables) => Some(tables),
         prime::Twiddles::Portable(_) | prime::Twiddles::Avx2(_) => None,
@@ -42,7 +42,7 @@ fn tables(prime: &NttPrime) -> Option<&tables::Twiddles> {
 }
 
 /// Lines between the tiles of the middle buffer.
-fn middle_lines(prime: &NttPrime) -> usize {
+pub(super) fn middle_lines(prime: &NttPrime) -> usize {
     prime.shape.middle_stride() / LANES
 }
 
@@ -56,6 +56,7 @@ macro_rules! with_limit {
         }
     };
 }
+pub(super) use with_limit;
 
 #[inline(always)]
 pub(super) fn forward_tile(simd: Ifma, prime: &NttPrime, tile: &[u64], middle: &mut [u64]) {
@@ -64,24 +65,38 @@ pub(super) fn forward_tile(simd: Ifma, prime: &NttPrime, tile: &[u64], middle: &
     };
     let c = simd.constants(prime.q());
     let (tile, middle) = (tile.as_chunks().0, middle.as_chunks_mut().0);
-    with_limit!(prime, forward_columns(simd, &c, table, tile, middle));
+    with_limit!(prime, forward_columns(simd, &c, table, tile, middle, 1));
+}
+
+/// [`forward_tile`] from lazy values, below 4 multiples of the prime, in lines.
+#[inline(always)]
+pub(super) fn forward_lazy_tile(simd: Ifma, prime: &NttPrime, table: &Table, tile: &[Line], middle: &mut [Line]) {
+    let c = simd.constants(prime.q());
+    with_limit!(prime, forward_columns(simd, &c, table, tile, middle, 4));
 }
 
 #[inline(always)]
-fn forward_columns<const LIMIT: u32>(simd: Ifma, c: &Constants, table: &Table, tile: &[Line], out: &mut [Line]) {
+fn forward_columns<const LIMIT: u32>(
+    simd: Ifma,
+    c: &Constants,
+    table: &Table,
+    tile: &[Line],
+    out: &mut [Line],
+    bound: u32,
+) {
     let nodes = table.columns.as_slice();
     match tile.len() {
-        4 => _ = first_forward_pass::<4, LIMIT>(simd, c, &nodes[0], tile, out),
-        8 => _ = first_forward_pass::<8, LIMIT>(simd, c, &nodes[0], tile, out),
+        4 => _ = first_forward_pass::<4, LIMIT>(simd, c, &nodes[0], tile, out, bound),
+        8 => _ = first_forward_pass::<8, LIMIT>(simd, c, &nodes[0], tile, out, bound),
         64 | 512 => {
-            let mut bound = first_forward_pass::<8, LIMIT>(simd, c, &nodes[0], tile, out);
+            let mut bound = first_forward_pass::<8, LIMIT>(simd, c, &nodes[0], tile, out, bound);
             for nodes in &nodes[1..] {
                 forward_pass::<8, LIMIT>(simd, c, nodes, out, bound);
                 bound = after_columns(LIMIT);
             }
         }
         lines => {
-            let bound = first_forward_pass::<16, LIMIT>(simd, c, &nodes[0], tile, out);
+            let bound = first_forward_pass::<16, LIMIT>(simd, c, &nodes[0], tile, out, bound);
             match lines {
                 32 => forward_pass::<2, LIMIT>(simd, c, &nodes[1], out, bound),
                 128 => forward_pass::<8, LIMIT>(simd, c, &nodes[1], out, bound),
@@ -92,7 +107,7 @@ fn forward_columns<const LIMIT: u32>(simd: Ifma, c: &Constants, table: &Table, t
     }
 }
 
-/// The pass that reads the input; returns the bound of its output.
+/// The pass that reads the input, of the given bound; returns the bound of its output.
 #[inline(always)]
 fn first_forward_pass<const R: usize, const LIMIT: u32>(
     simd: Ifma,
@@ -100,15 +115,16 @@ fn first_forward_pass<const R: usize, const LIMIT: u32>(
     node: &[Factor],
     tile: &[Line],
     out: &mut [Line],
+    bound: u32,
 ) -> u32 {
     let stride = tile.len() / R;
-    let mut bound = 0;
+    let mut after = 0;
     for start in 0..stride {
         let mut v: [V; R] = simd.gather(tile, start, stride);
-        bound = forward::<R, LIMIT>(simd, &mut v, Broadcast(node), c, 2);
+        after = forward::<R, LIMIT>(simd, &mut v, Broadcast(node), c, bound);
         simd.scatter(out, start, stride, v);
     }
-    bound
+    after
 }
 
 /// A later pass, in place, over blocks of lines with a node of factors each.
@@ -138,14 +154,52 @@ pub(super) fn forward_row(simd: Ifma, prime: &NttPrime, row: usize, middle: &[u6
     };
     let c = simd.constants(prime.q());
     let (middle, out) = (middle.as_chunks().0, out.as_chunks_mut().0);
-    with_limit!(
-        prime,
-        row_forward(simd, &c, table, row, middle_lines(prime), middle, out)
-    );
+    let stride = middle_lines(prime);
+    with_limit!(prime, canonical_row(simd, &c, table, row, stride, middle, out));
+}
+
+/// What a row ends as.
+mod row_end {
+    pub(super) const CANONICAL: u32 = 0;
+    /// Below [`lazy_bound`](super::lazy_bound) multiples of the prime.
+    pub(super) const LAZY: u32 = 1;
+}
+
+/// The bound of lazy rows for primes of one `LIMIT`.
+pub(super) const fn lazy_bound(limit: u32) -> u32 {
+    // Six layers add 2 multiples each to the 2 after the scaling; where these do not fit, rows are reduced.
+    if limit >= 64 { 16 } else { 2 }
 }
 
 #[inline(always)]
-fn row_forward<const LIMIT: u32>(
+fn canonical_row<const LIMIT: u32>(
+    simd: Ifma,
+    c: &Constants,
+    table: &Table,
+    row: usize,
+    stride: usize,
+    middle: &[Line],
+    out: &mut [Line],
+) {
+    row_forward::<LIMIT, { row_end::CANONICAL }>(simd, c, table, row, stride, middle, out);
+}
+
+/// [`forward_row`] to lazy values.
+#[inline(always)]
+pub(super) fn lazy_row<const LIMIT: u32>(
+    simd: Ifma,
+    c: &Constants,
+    table: &Table,
+    row: usize,
+    stride: usize,
+    middle: &[Line],
+    out: &mut [Line],
+) {
+    row_forward::<LIMIT, { row_end::LAZY }>(simd, c, table, row, stride, middle, out);
+}
+
+#[inline(always)]
+fn row_forward<const LIMIT: u32, const END: u32>(
     simd: Ifma,
     c: &Constants,
     table: &Table,
@@ -186,7 +240,11 @@ fn row_forward<const LIMIT: u32>(
         forward_two::<LIMIT>(simd, &mut v, nodes, c, bound);
         v = transpose_two(simd, v);
         for v in v.as_flattened_mut() {
-            *v = simd.canonical(simd.reduce_lazy(*v, c), c);
+            *v = match END {
+                row_end::LAZY if LIMIT >= 64 => *v,
+                row_end::LAZY => simd.reduce_lazy(*v, c),
+                _ => simd.canonical(simd.reduce_lazy(*v, c), c),
+            };
         }
         scatter_two(simd, out, quarter, v);
     }

@@ -1,18 +1,20 @@
 //! Element-wise arithmetic on limbs, sums of products and base conversion. Slices have whole vectors: rings have at least
 //! 16 coefficients.
 
+use super::super::Automorphism;
 use super::super::conversion::TargetConstants;
 use super::super::modular::Scalar;
-use super::super::prime::{HoistedTerm, MAX_TERMS, NttPrime};
+use super::super::order::LANES;
+use super::super::prime::{MAX_TERMS, NttPrime};
 use super::vector::{Constants, Ifma, Line, Multiplier, V, Wide};
 
 #[inline(always)]
-fn lines(words: &[u64]) -> &[Line] {
+pub(super) fn lines(words: &[u64]) -> &[Line] {
     words.as_chunks().0
 }
 
 #[inline(always)]
-fn lines_mut(words: &mut [u64]) -> &mut [Line] {
+pub(super) fn lines_mut(words: &mut [u64]) -> &mut [Line] {
     words.as_chunks_mut().0
 }
 
@@ -27,12 +29,12 @@ fn update(simd: Ifma, a: &mut [u64], b: &[u64], operation: impl Fn(V, V) -> V) {
 
 /// The multiplication by `2^52 mod q`, which folds the upper half of a wide integer.
 #[inline(always)]
-fn upper(simd: Ifma, q: u64) -> Multiplier {
-    scalar(simd, Scalar::new(1 << 52, q))
+pub(super) fn upper(simd: Ifma, prime: &NttPrime) -> Multiplier {
+    scalar(simd, prime.modulus.upper_52)
 }
 
 #[inline(always)]
-fn scalar(simd: Ifma, scalar: Scalar) -> Multiplier {
+pub(super) fn scalar(simd: Ifma, scalar: Scalar) -> Multiplier {
     simd.multiplier(scalar.value, scalar.quotient >> 12)
 }
 
@@ -63,7 +65,7 @@ pub(super) fn neg_assign(simd: Ifma, prime: &NttPrime, a: &mut [u64]) {
 
 #[inline(always)]
 pub(super) fn mul_assign(simd: Ifma, prime: &NttPrime, a: &mut [u64], b: &[u64]) {
-    let (c, upper) = (simd.constants(prime.q()), upper(simd, prime.q()));
+    let (c, upper) = (simd.constants(prime.q()), upper(simd, prime));
     update(simd, a, b, |a, b| {
         simd.reduce_wide(simd.madd_wide(simd.zero_wide(), a, b), upper, &c)
     });
@@ -71,7 +73,7 @@ pub(super) fn mul_assign(simd: Ifma, prime: &NttPrime, a: &mut [u64], b: &[u64])
 
 #[inline(always)]
 pub(super) fn mul_add_assign(simd: Ifma, prime: &NttPrime, sum: &mut [u64], a: &[u64], b: &[u64]) {
-    let (c, upper) = (simd.constants(prime.q()), upper(simd, prime.q()));
+    let (c, upper) = (simd.constants(prime.q()), upper(simd, prime));
     for ((sum, a), b) in lines_mut(sum).iter_mut().zip(lines(a)).zip(lines(b)) {
         let start = Wide {
             low: simd.load(sum),
@@ -111,7 +113,7 @@ pub(super) fn sub_mul_scalar_assign(simd: Ifma, prime: &NttPrime, a: &mut [u64],
 
 #[inline(always)]
 pub(super) fn tensor(simd: Ifma, prime: &NttPrime, a: [&[u64]; 2], b: [&[u64]; 2], out: [&mut [u64]; 3]) {
-    let (c, upper) = (simd.constants(prime.q()), upper(simd, prime.q()));
+    let (c, upper) = (simd.constants(prime.q()), upper(simd, prime));
     let ([a0, a1], [b0, b1], [out0, out1, out2]) = (a.map(lines), b.map(lines), out.map(lines_mut));
     let inputs = a0.iter().zip(a1).zip(b0).zip(b1);
     let outputs = out0.iter_mut().zip(out1).zip(out2);
@@ -127,13 +129,16 @@ pub(super) fn tensor(simd: Ifma, prime: &NttPrime, a: [&[u64]; 2], b: [&[u64]; 2
 
 /// The lines of up to [`MAX_TERMS`] limbs.
 #[inline(always)]
-fn lines_of<'a>(limbs: &[&'a [u64]]) -> [&'a [Line]; MAX_TERMS] {
+pub(super) fn lines_of<'a>(limbs: &[&'a [u64]]) -> [&'a [Line]; MAX_TERMS] {
     let mut out: [&[Line]; MAX_TERMS] = [&[]; MAX_TERMS];
     for (out, limb) in out.iter_mut().zip(limbs) {
         *out = lines(limb);
     }
     out
 }
+
+/// How far ahead the first factors of a sum are asked for: a row of 256 residues.
+const PREFETCH_LINES: usize = 32;
 
 #[inline(always)]
 pub(super) fn inner_product(
@@ -143,13 +148,15 @@ pub(super) fn inner_product(
     key: [&[&[u64]]; 2],
     out: [&mut [u64]; 2],
 ) {
-    let (c, upper, count) = (simd.constants(prime.q()), upper(simd, prime.q()), digits.len());
+    let (c, upper, count) = (simd.constants(prime.q()), upper(simd, prime), digits.len());
     let (digits, [key0, key1]) = (lines_of(digits), key.map(lines_of));
     let [out0, out1] = out.map(lines_mut);
     for (v, (out0, out1)) in out0.iter_mut().zip(out1).enumerate() {
         let (mut sum0, mut sum1) = (simd.zero_wide(), simd.zero_wide());
         for d in 0..count {
             let digit = simd.load(&digits[d][v]);
+            // Of a linear transform's diagonals, the next few rows are needed next.
+            simd.prefetch_far(digits[d].as_ptr().wrapping_add(v + PREFETCH_LINES));
             sum0 = simd.madd_wide(sum0, digit, simd.load(&key0[d][v]));
             sum1 = simd.madd_wide(sum1, digit, simd.load(&key1[d][v]));
         }
@@ -158,67 +165,13 @@ pub(super) fn inner_product(
     }
 }
 
-/// Vectors that a linear transform's sum works on at a time: its accumulators stay in the first-level cache.
-const HOISTED_BLOCK: usize = 32;
-
 #[inline(always)]
-pub(super) fn hoisted_sum(
-    simd: Ifma,
-    prime: &NttPrime,
-    digits: &[&[u64]],
-    terms: &[HoistedTerm<'_>],
-    out: [&mut [u64]; 2],
-) {
-    let (c, upper) = (simd.constants(prime.q()), upper(simd, prime.q()));
-    let (digit_lines, count) = (lines_of(digits), digits.len());
-    let [out0, out1] = out.map(lines_mut);
-    let blocks = out0.chunks_mut(HOISTED_BLOCK).zip(out1.chunks_mut(HOISTED_BLOCK));
-    for (block, (out0, out1)) in blocks.enumerate() {
-        let first = block * HOISTED_BLOCK;
-        let mut sums = [[simd.zero_wide(); 2]; HOISTED_BLOCK];
-        for (index, term) in terms.iter().enumerate() {
-            let key = term.key.map(lines_of);
-            for (v, sums) in (first..first + out0.len()).zip(&mut sums) {
-                let products = hoisted_products(simd, &digit_lines[..count], term, &key, v);
-                let plaintext = simd.load(&lines(term.plaintext)[v]);
-                for (sum, product) in sums.iter_mut().zip(products) {
-                    if index % (MAX_TERMS - 1) == MAX_TERMS - 2 {
-                        *sum = Wide {
-                            low: simd.reduce_wide(*sum, upper, &c),
-                            high: simd.zero(),
-                        };
-                    }
-                    *sum = simd.madd_wide(*sum, simd.reduce_wide(product, upper, &c), plaintext);
-                }
-            }
-        }
-        for ((out0, out1), sums) in out0.iter_mut().zip(out1).zip(sums) {
-            simd.store(out0, simd.reduce_wide(sums[0], upper, &c));
-            simd.store(out1, simd.reduce_wide(sums[1], upper, &c));
-        }
+pub(super) fn permute(simd: Ifma, automorphism: &Automorphism, first: usize, input: &[u64], out: &mut [u64]) {
+    let input = lines(input);
+    for (group, out) in (first / LANES..).zip(lines_mut(out)) {
+        let (source, lanes) = automorphism.group(group);
+        simd.store(out, simd.permute(simd.load(lanes), simd.load(&input[source])));
     }
-}
-
-/// The sum over the digits, permuted, of their products with the key, for the vector `v` of the output.
-#[inline(always)]
-fn hoisted_products(
-    simd: Ifma,
-    digits: &[&[Line]],
-    term: &HoistedTerm<'_>,
-    key: &[[&[Line]; MAX_TERMS]; 2],
-    v: usize,
-) -> [Wide; 2] {
-    let (source, lanes) = term.automorphism.group(v);
-    let order = simd.load(lanes);
-    let mut sums = [simd.zero_wide(); 2];
-    for (d, digit) in digits.iter().enumerate() {
-        let digit = simd.permute(order, simd.load(&digit[source]));
-        for (sum, key) in sums.iter_mut().zip(key) {
-            *sum = simd.madd_wide(*sum, digit, simd.load(&key[d][v]));
-            simd.prefetch(key[d].as_ptr().wrapping_add(v + HOISTED_BLOCK));
-        }
-    }
-    sums
 }
 
 #[inline(always)]
@@ -239,7 +192,7 @@ pub(super) fn reduce_centred(simd: Ifma, prime: &NttPrime, other: u64, input: &[
 
 #[inline(always)]
 pub(super) fn reduce_signed(simd: Ifma, prime: &NttPrime, input: &[i64], out: &mut [u64]) {
-    let (c, upper) = (simd.constants(prime.q()), upper(simd, prime.q()));
+    let (c, upper) = (simd.constants(prime.q()), upper(simd, prime));
     for (input, out) in input.as_chunks().0.iter().zip(lines_mut(out)) {
         let x = simd.load(&input.map(i64::cast_unsigned));
         // The magnitude of the least integer is its own word, read as unsigned.
@@ -288,7 +241,7 @@ fn convert_block<const B: usize>(
     first: usize,
     out: &mut [Line; B],
 ) {
-    let (c, upper): (Constants, _) = (simd.constants(prime.q()), upper(simd, prime.q()));
+    let (c, upper): (Constants, _) = (simd.constants(prime.q()), upper(simd, prime));
     let mut sums = [Wide {
         low: simd.splat(target.start),
         high: simd.zero(),

@@ -101,6 +101,8 @@ instructions! {
     multiply_then_add(sum: __m512d, a: __m512d, b: __m512d) -> __m512d = _mm512_add_pd(sum, _mm512_mul_pd(a, b));
     /// Asks for a line of memory, which need not exist.
     prefetch(line: *const Line) -> () = _mm_prefetch::<_MM_HINT_T0>(line.cast());
+    /// The same, to the second-level cache.
+    prefetch_far(line: *const Line) -> () = _mm_prefetch::<_MM_HINT_T1>(line.cast());
 }
 
 impl Ifma {
@@ -202,12 +204,17 @@ impl Ifma {
         }
     }
 
-    /// A wide integer below 2^104 modulo `q`, canonical. `upper` multiplies by `2^52 mod q`.
+    /// A wide integer below 2^104 modulo `q`, in `[0, 4q)`. `upper` multiplies by `2^52 mod q`.
+    #[inline(always)]
+    pub(super) fn reduce_wide_lazy(self, x: Wide, upper: Multiplier, c: &Constants) -> V {
+        let high = self.add(x.high, self.above_52(x.low));
+        self.mul_add_lazy(self.reduce_lazy(x.low, c), high, upper, c)
+    }
+
+    /// A wide integer below 2^104 modulo `q`, canonical.
     #[inline(always)]
     pub(super) fn reduce_wide(self, x: Wide, upper: Multiplier, c: &Constants) -> V {
-        let high = self.add(x.high, self.above_52(x.low));
-        let low = self.reduce_lazy(self.and(x.low, c.mask), c);
-        let sum = self.and(self.mul_add_lazy(low, high, upper, c), c.mask);
+        let sum = self.and(self.reduce_wide_lazy(x, upper, c), c.mask);
         self.reduce_once(self.min(sum, self.sub(sum, c.two_q)), c)
     }
 

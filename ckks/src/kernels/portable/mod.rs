@@ -6,7 +6,7 @@ mod pointwise;
 pub(super) use ntt::Twiddles;
 pub(super) use pointwise::reduce_signed;
 
-use super::Table;
+use super::{Automorphism, Table, fused};
 
 pub(super) static TABLE: Table = Table {
     name: "portable",
@@ -25,9 +25,13 @@ pub(super) static TABLE: Table = Table {
     sub_mul_scalar_assign: pointwise::sub_mul_scalar_assign,
     tensor: pointwise::tensor,
     inner_product: pointwise::inner_product,
-    hoisted_sum: pointwise::hoisted_sum,
     reduce_centred: pointwise::reduce_centred,
     reduce_signed,
     convert: pointwise::convert,
+    convert_tiles: fused::convert_tiles,
+    switch: fused::switch,
+    rotated_product: fused::rotated_product,
+    divide: fused::divide,
+    permute: Automorphism::gather,
     overflow: pointwise::overflow,
 };

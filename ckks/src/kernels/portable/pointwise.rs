@@ -2,8 +2,7 @@
 
 use super::super::conversion::TargetConstants;
 use super::super::modular::{Scalar, reduce_once};
-use super::super::order::LANES;
-use super::super::prime::{HoistedTerm, NttPrime};
+use super::super::prime::NttPrime;
 
 pub(in super::super) fn add_assign(prime: &NttPrime, a: &mut [u64], b: &[u64]) {
     for (a, b) in a.iter_mut().zip(b) {
@@ -79,32 +78,6 @@ pub(super) fn inner_product(prime: &NttPrime, digits: &[&[u64]], key: [&[&[u64]]
             *out = prime
                 .modulus
                 .reduce_wide(sum_of_products(digits.iter().map(|digit| digit[i]), key, i));
-        }
-    }
-}
-
-/// Groups of eight residues that a linear transform's sum works on at a time: its accumulators stay in the first-level
-/// cache, and each limb of a key is read as one stream.
-const HOISTED_BLOCK: usize = 32;
-
-pub(super) fn hoisted_sum(prime: &NttPrime, digits: &[&[u64]], terms: &[HoistedTerm<'_>], out: [&mut [u64]; 2]) {
-    let modulus = &prime.modulus;
-    let [out0, out1] = out.map(|out| out.chunks_mut(HOISTED_BLOCK * LANES));
-    for (block, (out0, out1)) in out0.zip(out1).enumerate() {
-        let first = block * HOISTED_BLOCK * LANES;
-        let mut sums = [[0u128; 2]; HOISTED_BLOCK * LANES];
-        for term in terms {
-            for (i, sums) in (first..first + out0.len()).zip(&mut sums) {
-                let (source, lanes) = term.automorphism.group(i / LANES);
-                let from = LANES * source + lanes[i % LANES] as usize;
-                for (sum, key) in sums.iter_mut().zip(term.key) {
-                    let product = sum_of_products(digits.iter().map(|digit| digit[from]), key, i);
-                    *sum += u128::from(modulus.reduce_wide(product)) * u128::from(term.plaintext[i]);
-                }
-            }
-        }
-        for ((out0, out1), sums) in out0.iter_mut().zip(out1).zip(sums) {
-            (*out0, *out1) = (modulus.reduce_wide(sums[0]), modulus.reduce_wide(sums[1]));
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Every kernel set of this machine against the portable one.
 
-use super::super::{Automorphism, BaseConversion, HoistedTerm, MAX_TERMS, NttPrime, Rounding, Scalar};
+use super::super::{
+    Automorphism, BaseConversion, ColumnTarget, MAX_DIGITS, MAX_TERMS, NttPrime, Operand, Raised, RotatingKey,
+    Rounding, Scalar,
+};
 use super::{inputs, portable, primes_below, random, vector_sets};
 
 /// The sizes of primes that chains use, and those at which lazy reduction changes its pace.
@@ -69,6 +72,10 @@ fn pointwise_operations_agree() {
             on(&|x| prime.mul_scalar_assign(x, w)),
             on(&|x| prime.mul_scalar_add_assign(x, b, w)),
             on(&|x| prime.sub_mul_scalar_assign(x, b, w)),
+            on(&|x| prime.add(a, b, x)),
+            on(&|x| prime.sub(a, b, x)),
+            on(&|x| prime.mul(a, b, x)),
+            on(&|x| prime.mul_scalar(b, w, x)),
         ]
     });
 }
@@ -90,22 +97,61 @@ fn sums_of_products_agree() {
 }
 
 #[test]
-fn hoisted_sums_agree() {
+fn rotated_products_agree() {
     check(FEW_RINGS, |prime, a, b| {
-        let (mut out0, mut out1) = (a.to_vec(), a.to_vec());
+        let part = prime.degree().min(256);
+        let (mut out0, mut out1) = (vec![0; part], vec![0; part]);
         let mut results = Vec::new();
-        let automorphisms = [5, 25, 2 * prime.degree() as u64 - 1].map(|g| Automorphism::new(prime.log_n(), g));
-        // More terms than one lazy sum takes.
-        for (n_digits, n_terms) in [(1, 2), (3, 40), (MAX_TERMS, 3)] {
-            let (digits, key) = (vec![a; n_digits], vec![b; n_digits]);
-            let term = |t: usize| HoistedTerm {
-                automorphism: &automorphisms[t % 3],
-                key: [&key, &digits],
-                plaintext: a,
-            };
-            let terms: Vec<HoistedTerm<'_>> = (0..n_terms).map(term).collect();
-            prime.hoisted_sum(&digits, &terms, [&mut out0, &mut out1]);
-            results.extend([out0.clone(), out1.clone()]);
+        for g in [5, 25, 2 * prime.degree() as u64 - 1] {
+            let automorphism = Automorphism::new(prime.log_n(), g);
+            for n_digits in [1, 3, MAX_DIGITS] {
+                let (digits, key) = (vec![a; n_digits], vec![b; n_digits]);
+                let key = RotatingKey {
+                    automorphism: &automorphism,
+                    components: [&key, &digits],
+                };
+                for (first, addend) in [
+                    (0, None),
+                    (prime.degree() - part, Some((b, prime.scalar(prime.q() - 1)))),
+                ] {
+                    prime.rotated_product(first, &digits, &key, addend, [&mut out0, &mut out1]);
+                    results.extend([out0.clone(), out1.clone()]);
+                }
+            }
+        }
+        results
+    });
+}
+
+#[test]
+fn switches_and_divisions_from_columns_agree() {
+    check(4..=17, |prime, limb, other| {
+        let n = prime.degree();
+        let mut middle = vec![0; prime.middle_words()];
+        // The same prime serves as the other modulus: the remainder is the input itself.
+        prime.reduce_centred_columns(prime, limb, &mut middle);
+        let automorphism = Automorphism::new(prime.log_n(), 5);
+        let mut results = Vec::new();
+        let mut out = vec![0; n];
+        prime.divide(&middle, other, prime.scalar(prime.q() - 2), &mut out);
+        results.push(out.clone());
+        prime.permute(&automorphism, limb, &mut out);
+        results.push(out);
+        let digits = [
+            Operand::Columns(&middle),
+            Operand::Evaluated(limb),
+            Operand::Columns(&middle),
+        ];
+        let raised = |automorphism| Raised {
+            limbs: [None, Some(limb)],
+            factor: prime.scalar(prime.q() - 1),
+            automorphism,
+        };
+        for raised in [None, Some(&raised(None)), Some(&raised(Some(&automorphism)))] {
+            let (mut out0, mut out1) = (vec![0; n], vec![0; n]);
+            let key: [&[&[u64]]; 2] = [&[other, limb, limb], &[limb, other, other]];
+            prime.switch(&digits, key, raised, [&mut out0, &mut out1]);
+            results.extend([out0, out1]);
         }
         results
     });
@@ -146,7 +192,20 @@ fn conversions_agree() {
                 conversion.convert(0, prime, &refs, &mut out);
                 results.push(out.clone());
                 conversion.convert_forward(0, prime, &refs, &mut out);
-                results.push(out);
+                results.push(out.clone());
+                // Two targets at once and one more, which the next operation ends.
+                let mut middles = vec![vec![0; prime.middle_words()]; 3];
+                let target = |middle| ColumnTarget {
+                    index: 0,
+                    prime,
+                    middle,
+                };
+                let mut targets: Vec<ColumnTarget<'_>> = middles.iter_mut().map(|m| target(m)).collect();
+                conversion.convert_columns(&refs, &mut targets);
+                for middle in &middles {
+                    prime.divide(middle, a, prime.scalar(1), &mut out);
+                    results.push(out.clone());
+                }
                 results.extend(prepared);
             }
             results

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::modular::{bit_reverse, mul_mod, pow_mod};
 use super::super::{Automorphism, BaseConversion, Kernels, KernelsError, NttPrime, PrimeError, Rounding};
-use super::super::{HoistedTerm, coefficient_index};
+use super::super::{Operand, Raised, RotatingKey, coefficient_index};
 use super::{inputs, portable, primes_below, random};
 
 /// The natural coefficients of a limb.
@@ -154,6 +154,10 @@ proptest! {
         let on = |operation: &dyn Fn(&mut [u64])| { let mut out = a.clone(); operation(&mut out); out };
         prop_assert!(expect(on(&|x| prime.add_assign(x, &b)), &|i| wide(a[i] + b[i])));
         prop_assert!(expect(on(&|x| prime.sub_assign(x, &b)), &|i| wide(a[i] + q - b[i])));
+        prop_assert!(expect(on(&|x| prime.add(&b, &c, x)), &|i| wide(b[i] + c[i])));
+        prop_assert!(expect(on(&|x| prime.sub(&b, &c, x)), &|i| wide(b[i] + q - c[i])));
+        prop_assert!(expect(on(&|x| prime.mul(&b, &c, x)), &|i| wide(b[i]) * wide(c[i])));
+        prop_assert!(expect(on(&|x| prime.mul_scalar(&b, w, x)), &|i| wide(b[i]) * wide(c[0])));
         prop_assert!(expect(on(&|x| prime.neg_assign(x)), &|i| wide(q - a[i])));
         prop_assert!(expect(on(&|x| prime.mul_assign(x, &b)), &|i| wide(a[i]) * wide(b[i])));
         prop_assert!(expect(on(&|x| prime.mul_add_assign(x, &b, &c)), &|i| wide(a[i]) + wide(b[i]) * wide(c[i])));
@@ -209,30 +213,73 @@ fn sums_of_products_match_their_definition() {
         );
     }
 
-    let automorphisms = [Automorphism::new(5, 5), Automorphism::new(5, 63)];
-    let terms = [0, 1].map(|t| HoistedTerm {
-        automorphism: &automorphisms[t],
-        key,
-        plaintext: &plaintext,
-    });
-    prime.hoisted_sum(&digit_refs, &terms, [&mut out0, &mut out1]);
-    let permuted = automorphisms.each_ref().map(|automorphism| {
-        let apply = |digit: &Vec<u64>| {
-            let mut out = vec![0; 32];
-            automorphism.apply(digit, &mut out);
-            out
-        };
-        digits.iter().map(apply).collect::<Vec<_>>()
-    });
-    for i in 0..32 {
-        let sum = |key| (definition(&permuted[0], key, i) + definition(&permuted[1], key, i)) % q;
-        assert_eq!(
-            [out0[i], out1[i]],
-            [
-                mul_mod(sum(&key0), plaintext[i], q),
-                mul_mod(sum(&key1), plaintext[i], q)
-            ]
-        );
+    let automorphism = Automorphism::new(5, 63);
+    let rotate = |limb: &Vec<u64>| {
+        let mut out = vec![0; 32];
+        automorphism.apply(limb, &mut out);
+        out
+    };
+    let rotated: Vec<Vec<u64>> = digits.iter().map(rotate).collect();
+    let (addend, factor) = (rotate(&plaintext), q - 5);
+    let rotating = RotatingKey {
+        automorphism: &automorphism,
+        components: key,
+    };
+    let (mut part0, mut part1) = (vec![0; 16], vec![0; 16]);
+    let raised = Some((plaintext.as_slice(), prime.scalar(factor)));
+    prime.rotated_product(16, &digit_refs, &rotating, raised, [&mut part0, &mut part1]);
+    for i in 16..32 {
+        let first = (definition(&rotated, &key0, i) + mul_mod(addend[i], factor, q)) % q;
+        assert_eq!([part0[i - 16], part1[i - 16]], [first, definition(&rotated, &key1, i)]);
+    }
+}
+
+#[test]
+fn a_division_ends_the_transform_of_its_remainder() {
+    let prime = portable(9, primes_below(40, 9, 1)[0]);
+    let (q, n) = (prime.q(), prime.degree());
+    let (remainder, dividend) = (random(q, n, 1), random(q, n, 2));
+    let mut evaluated = vec![0; n];
+    prime.forward_into(&remainder, &mut evaluated);
+    let mut middle = vec![0; prime.middle_words()];
+    prime.reduce_centred_columns(&prime, &remainder, &mut middle);
+    let mut out = vec![0; n];
+    prime.divide(&middle, &dividend, prime.scalar(77), &mut out);
+    for i in 0..n {
+        assert_eq!(out[i], mul_mod((dividend[i] + q - evaluated[i]) % q, 77, q));
+    }
+    let automorphism = Automorphism::new(9, 25);
+    let (mut expected, mut permuted) = (vec![0; n], vec![0; n]);
+    automorphism.apply(&out, &mut expected);
+    prime.permute(&automorphism, &out, &mut permuted);
+    assert_eq!(permuted, expected);
+}
+
+#[test]
+fn a_switch_ends_the_transform_of_its_digits() {
+    let prime = portable(9, primes_below(40, 9, 1)[0]);
+    let (q, n) = (prime.q(), prime.degree());
+    let [coefficients, own, key0, key1, addend] = [1, 2, 3, 4, 5].map(|seed| random(q, n, seed));
+    let mut evaluated = vec![0; n];
+    prime.forward_into(&coefficients, &mut evaluated);
+    let mut middle = vec![0; prime.middle_words()];
+    prime.reduce_centred_columns(&prime, &coefficients, &mut middle);
+    let automorphism = Automorphism::new(9, 25);
+    let mut permuted = vec![0; n];
+    automorphism.apply(&addend, &mut permuted);
+    let raised = Raised {
+        limbs: [Some(&addend), None],
+        factor: prime.scalar(77),
+        automorphism: Some(&automorphism),
+    };
+    let (mut out0, mut out1) = (vec![0; n], vec![0; n]);
+    let digits = [Operand::Columns(&middle), Operand::Evaluated(&own)];
+    let key: [&[&[u64]]; 2] = [&[&key0, &key1], &[&key1, &key0]];
+    prime.switch(&digits, key, Some(&raised), [&mut out0, &mut out1]);
+    for i in 0..n {
+        let sum = |a: u64, b: u64| (mul_mod(evaluated[i], a, q) + mul_mod(own[i], b, q)) % q;
+        let first = (sum(key0[i], key1[i]) + mul_mod(permuted[i], 77, q)) % q;
+        assert_eq!([out0[i], out1[i]], [first, sum(key1[i], key0[i])]);
     }
 }
 
