@@ -21,6 +21,7 @@ mod form;
 mod gaussian;
 mod least_squares;
 mod lower_polynomials;
+pub mod minimax;
 mod remez;
 mod replacement;
 mod report;
