@@ -28,6 +28,8 @@ pub enum Form {
     Products,
     /// In the Chebyshev basis, for degrees above two: `ceil(log2(degree + 1))` levels.
     Chebyshev,
+    /// A composite of odd polynomials for a sign, times the operand.
+    Composite,
 }
 
 /// What was fitted to a layer.

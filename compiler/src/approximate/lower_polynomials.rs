@@ -9,14 +9,16 @@
 //!
 //! The affine maps are absorbed by their neighbours afterwards.
 
-use ndarray::{Array1, ArrayView2, Axis, s};
+use heron_plan::Parity;
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
 use crate::approximate::fit_layer::Form;
 use crate::approximate::form::{Folded, fold};
+use crate::approximate::minimax::SignForm;
 use crate::approximate::replacement::Expansion;
 use crate::graph::{GraphBuilder, NodeId};
 use crate::he::Op;
-use crate::nn::{Affine, Granularity, Polynomial};
+use crate::nn::{Affine, Chebyshev, Granularity, Polynomial};
 
 /// Where a polynomial is written out: the builder, the node's name, its operand and shape.
 pub(crate) struct Site<'a> {
@@ -63,10 +65,34 @@ impl Site<'_> {
                 let product = self.push(Op::Mul, &[x, factor]);
                 self.affine(product, granularity, Array1::ones(column(0).len()), column(0))
             }
-            Form::Products | Form::Chebyshev => {
+            Form::Products | Form::Chebyshev | Form::Composite => {
                 self.products(granularity, &polynomial.coefficients.view(), &mut vec![x])
             }
         }
+    }
+
+    /// Writes a composite out.
+    pub(crate) fn composite(mut self, form: &SignForm) -> NodeId {
+        let one = |value: f64| Array1::from_elem(1, value);
+        let scaled = self.affine(self.operand, Granularity::Tensor, one(1.0 / form.bound), one(0.0));
+        let last = form.components.len() - 1;
+        let mut sign = scaled;
+        for (index, component) in form.components.iter().enumerate() {
+            let factor = if index == last { form.factor } else { 1.0 };
+            let coefficients = Array2::from_shape_fn((1, component.len()), |(_, k)| factor * component[k]);
+            let polynomial = Chebyshev {
+                granularity: Granularity::Tensor,
+                parity: Parity::Odd,
+                coefficients: coefficients.into_shared(),
+            };
+            sign = self.push(Op::Polynomial(polynomial), &[sign]);
+        }
+        let sum = self.affine(sign, Granularity::Tensor, one(1.0), one(form.offset));
+        if !form.by_operand {
+            return sum;
+        }
+        let product = self.push(Op::Mul, &[scaled, sum]);
+        self.affine(product, Granularity::Tensor, one(form.bound), one(0.0))
     }
 
     /// Splits at the largest power of two below the number of coefficients; `powers[k]` is `x^(2^k)`.
@@ -152,15 +178,11 @@ impl Site<'_> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array2;
     use proptest::prelude::*;
-
-    use heron_plan::Parity;
 
     use super::*;
     use crate::graph::Graph;
     use crate::he::ClearPolynomial;
-    use crate::nn::Chebyshev;
 
     fn lowered(write: impl FnOnce(Site<'_>) -> NodeId, len: usize) -> Graph<Op> {
         let mut out = GraphBuilder::default();

@@ -5,6 +5,7 @@ use ndarray::Array1;
 use crate::approximate::chebyshev::clenshaw;
 use crate::approximate::fit_layer::Form;
 use crate::approximate::lower_polynomials::Site;
+use crate::approximate::minimax::SignForm;
 use crate::graph::NodeId;
 use crate::nn::{Chebyshev, Polynomial};
 
@@ -34,6 +35,8 @@ pub(crate) enum Replacement {
     Power(Polynomial, Form),
     /// Polynomials in the Chebyshev basis of an interval.
     Expansion(Expansion),
+    /// A composite for a sign, and what is made of it.
+    Composite(SignForm),
 }
 
 impl Replacement {
@@ -54,6 +57,7 @@ impl Replacement {
                 let values = x.iter().enumerate();
                 values.map(|(element, &x)| expansion.value(entry(element), x)).collect()
             }
+            Self::Composite(form) => x.iter().map(|&x| form.value(x)).collect(),
         }
     }
 
@@ -62,6 +66,7 @@ impl Replacement {
         match self {
             Self::Power(polynomial, _) => polynomial.coefficients.nrows(),
             Self::Expansion(expansion) => expansion.polynomial.coefficients.nrows(),
+            Self::Composite(_) => 1,
         }
     }
 
@@ -70,6 +75,7 @@ impl Replacement {
         match self {
             Self::Power(polynomial, form) => depth_of(*form, polynomial.coefficients.ncols() - 1),
             Self::Expansion(expansion) => depth_of(Form::Chebyshev, expansion.polynomial.degree() as usize),
+            Self::Composite(form) => form.depth(),
         }
     }
 
@@ -78,6 +84,7 @@ impl Replacement {
         match self {
             Self::Power(polynomial, form) => site.polynomial(polynomial, *form),
             Self::Expansion(expansion) => site.expansion(expansion),
+            Self::Composite(form) => site.composite(form),
         }
     }
 }
@@ -89,6 +96,6 @@ pub(crate) fn depth_of(form: Form, degree: usize) -> u32 {
         Form::Folded => 1,
         Form::TwoLevel => 2,
         // ceil(log2(degree + 1))
-        Form::Products | Form::Chebyshev => usize::BITS - degree.leading_zeros(),
+        Form::Products | Form::Chebyshev | Form::Composite => usize::BITS - degree.leading_zeros(),
     }
 }

@@ -69,6 +69,7 @@ impl ActivationReport {
             (Form::Folded, _) => single(&format!("as one square, folded into its neighbours{many}")),
             (Form::Linear, _) => single("as a line, merged into its neighbours"),
             (Form::TwoLevel, _) => single(&format!("as x(c2 x + c1) + c0{many}")),
+            (Form::Composite, _) => single("by a composite sign"),
             (Form::Products, _) => single("by products of powers"),
             (Form::Chebyshev, coefficients) => {
                 let degree = coefficients.len().saturating_sub(1);

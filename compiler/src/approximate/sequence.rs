@@ -12,6 +12,7 @@ use crate::approximate::fit_degree::{fit_degree, interpolate};
 use crate::approximate::fit_layer::{Form, fit_layer};
 use crate::approximate::fit_options::Targets;
 use crate::approximate::form::is_foldable;
+use crate::approximate::minimax::fit_composite;
 use crate::approximate::replacement::{Replacement, depth_of};
 use crate::approximate::report::{ActivationReport, function_name, granularity_name};
 use crate::calibrate::{Interval, Samples};
@@ -187,7 +188,10 @@ fn replace_activation(
         ActivationRule::LeastSquares { degree: 1 | 2 } => fit_layer(function, layer, options),
         ActivationRule::LeastSquares { degree } => fit_degree(function, layer, options, degree as usize),
         ActivationRule::Chebyshev { degree } => interpolate(function, layer, options, degree as usize),
-        ActivationRule::Composite { .. } | ActivationRule::Ola => {
+        ActivationRule::Composite { alpha } => {
+            fit_composite(function, layer, options, alpha).map_err(|reason| refuse(&reason))?
+        }
+        ActivationRule::Ola => {
             return Err(refuse(&format!("the rule `{rule}` has no polynomial for it")));
         }
     };

@@ -140,7 +140,21 @@ fn bounds(drafts: &Drafts, values: &LineValues, weights: &Weights, margin: f64) 
         };
         bounds.push(bound.max(SMALLEST_BOUND));
     }
+    keep_intervals(drafts, values, &mut bounds);
     bounds
+}
+
+/// The margin of a polynomial's operand ends where its interval does. An operand that leaves the interval on the samples
+/// themselves keeps its bound: `verify` refuses it.
+fn keep_intervals(drafts: &Drafts, values: &LineValues, bounds: &mut [f64]) {
+    for line in &drafts.lines {
+        if let Instruction::Polynomial { arg, .. } = line.op {
+            let bound = &mut bounds[arg.index()];
+            if *bound > 1.0 && values.largest(arg) <= 1.0 {
+                *bound = 1.0;
+            }
+        }
+    }
 }
 
 /// The largest magnitude of a Chebyshev sum on `[-1, 1]`, from above.

@@ -11,11 +11,14 @@ mod composite;
 mod degrees;
 mod real;
 mod remez;
+mod sign_form;
 
 pub use composite::{Composite, CompositeError, MAX_ALPHA, MIN_ALPHA};
 pub use degrees::{DegreeTable, Degrees, MAX_COMPONENT_DEGREE, ProductCost, our_products};
 pub use real::{Extended, Real};
 pub use remez::{Fit, RemezError, Target, remez};
+pub use sign_form::rectifier_composite;
+pub(crate) use sign_form::{SignForm, fit_composite};
 
 #[cfg(test)]
 mod tests;
