@@ -146,6 +146,7 @@ fn form_name(form: Form) -> &'static str {
         Form::TwoLevel => "two products",
         Form::Products => "products",
         Form::Chebyshev => "a polynomial",
+        Form::Composite => "a composite sign",
     }
 }
 
