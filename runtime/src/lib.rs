@@ -31,5 +31,6 @@ pub mod outputs;
 pub mod samples;
 pub mod sessions;
 pub mod simulate;
+pub mod tfhe;
 
 pub use error::{Error, ErrorKind};

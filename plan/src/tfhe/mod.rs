@@ -4,6 +4,7 @@
 //! ring key. Linear algebra is free of look-ups. `floor` and `lookup` cost one key switch and one bootstrap for each element.
 
 mod client;
+mod evaluate;
 mod listing;
 mod ranges;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use heron_params::tfhe::TfheParams;
 use serde::{Deserialize, Serialize};
 
 pub use client::{ClientFile, TfheClientSpec};
+pub use evaluate::{IntegerProgram, Resolved, Row};
 pub(crate) use ranges::verify_ranges;
 pub use ranges::{IntegerRange, integer_ranges};
 pub(crate) use verify::{verify_client, verify_program};
@@ -38,14 +40,14 @@ pub struct TfheProgram {
     pub lines: Vec<TfheLine>,
 }
 
-/// Element `i` of the input becomes the nearest integer to `(x - offset) / scale` in `min[i]..=max[i]`.
+/// Element `i` of the input becomes the nearest integer to `(x - offset[i]) / scale[i]` in `min[i]..=max[i]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuantizedInput {
-    /// What one step of the integers is worth.
-    pub scale: f64,
-    /// What zero is worth.
-    pub offset: f64,
+    /// What one step of the integers of each element is worth.
+    pub scale: Vec<f64>,
+    /// What zero of each element is worth.
+    pub offset: Vec<f64>,
     /// Smallest integer of each element.
     pub min: Vec<i64>,
     /// Largest integer of each element.
@@ -192,9 +194,12 @@ impl QuantizedInput {
     /// # Shapes
     /// As many values as `min` and `max` have; what is beyond either is left out.
     pub fn quantize(&self, sample: &[f64]) -> Vec<i64> {
-        let elements = sample.iter().zip(&self.min).zip(&self.max);
+        let units = self.scale.iter().zip(&self.offset);
+        let elements = sample.iter().zip(units).zip(self.min.iter().zip(&self.max));
         elements
-            .map(|((x, &min), &max)| (((x - self.offset) / self.scale).round() as i64).clamp(min, max.max(min)))
+            .map(|((x, (scale, offset)), (&min, &max))| {
+                (((x - offset) / scale).round() as i64).clamp(min, max.max(min))
+            })
             .collect()
     }
 }

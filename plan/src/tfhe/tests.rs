@@ -122,8 +122,8 @@ fn plan_and_weights() -> (Plan, Weights) {
             log2_failure: -30.0,
             bits: 2,
             input: QuantizedInput {
-                scale: 0.5,
-                offset: 0.0,
+                scale: vec![0.5; 3],
+                offset: vec![0.0; 3],
                 min: vec![0; 3],
                 max: vec![3; 3],
                 steps: vec![STEPS],

@@ -93,11 +93,13 @@ fn check_input(report: &mut Report, input: &QuantizedInput, len: u32) {
         .iter()
         .zip(&input.max)
         .all(|(min, max)| min <= max && *min >= -MAX_INPUT && *max <= MAX_INPUT);
-    let numbers = input.scale.is_finite() && input.scale > 0.0 && input.offset.is_finite();
+    let positive = input.scale.iter().all(|scale| scale.is_finite() && *scale > 0.0);
+    let numbers = positive && input.offset.iter().all(|x| x.is_finite());
+    let whole = whole && input.scale.len() == len as usize && input.offset.len() == len as usize;
     let steps = !input.steps.is_empty() && input.steps.iter().all(|steps| (2..=MAX_STEPS).contains(steps));
     if !(whole && ordered && numbers && steps && input.steps.len() <= MAX_LINES) {
-        let found = format!("{} ranges of integers, scale {}", input.min.len(), input.scale);
-        let expected = format!("{len} ranges in order up to {MAX_INPUT}, a positive scale, and steps");
+        let found = format!("{} ranges of integers, {} scales", input.min.len(), input.scale.len());
+        let expected = format!("{len} ranges in order up to {MAX_INPUT}, positive scales, and steps");
         report.add(Place::Input, Rule::Client, found, expected);
     }
 }

@@ -73,7 +73,8 @@ pub enum FileInfo {
         file_bytes: u64,
         /// How many records it has.
         records: u64,
-        /// The states of its ciphertexts, in order; empty for keys.
+        /// The states of its ciphertexts, in order; empty for keys and
+        /// for exact integers.
         states: Vec<State>,
     },
     /// An array, or an archive's only array.
@@ -168,7 +169,9 @@ fn inspect_binary(path: &Path) -> Result<FileInfo, FileError> {
     let mut states = Vec::new();
     let mut index = 0;
     while let Some(payload) = container.record().map_err(damaged)? {
-        if header.kind == FileKind::Ciphertexts {
+        // Ciphertexts of exact integers begin with other bytes, and have no level.
+        let of_integers = matches!(payload.first(), Some(2 | 3));
+        if header.kind == FileKind::Ciphertexts && !of_integers {
             let reason = "its first bytes mean nothing".to_owned();
             let prefix = parse_prefix(&payload).ok_or(ContainerError::Content { index, reason });
             states.push(prefix.map_err(damaged)?.1);

@@ -91,9 +91,9 @@ pub fn write_keys(
     Ok(KeyFiles::within(directory))
 }
 
-type Stream<'a> = StreamWriter<'a, std::io::BufWriter<File>>;
+pub(super) type Stream<'a> = StreamWriter<'a, std::io::BufWriter<File>>;
 
-fn write_stream(
+pub(super) fn write_stream(
     path: &Path,
     kind: FileKind,
     plan_hash: Digest,
@@ -144,7 +144,7 @@ pub fn read_evaluation_keys(path: &Path, context: &Context, plan_hash: Digest) -
     })
 }
 
-fn read_stream<T>(
+pub(super) fn read_stream<T>(
     path: &Path,
     kind: FileKind,
     plan_hash: Digest,

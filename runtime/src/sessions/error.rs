@@ -2,7 +2,7 @@
 
 use heron_ckks::{EncodeError, EvalError, RandomError};
 use heron_params::ParamsError;
-use heron_plan::Digest;
+use heron_plan::{Digest, VerifyErrors};
 
 use crate::ErrorKind;
 use crate::machine::State;
@@ -107,6 +107,9 @@ pub enum SessionError {
         /// The one that is taken.
         needed: &'static str,
     },
+    /// A plan that does not verify.
+    #[error("the plan is refused: {0}")]
+    BadPlan(VerifyErrors),
     /// Client and plan files contradict themselves.
     #[error("the client description is damaged: {reason}; get it again from where the plan was compiled")]
     BadSpec {
@@ -144,7 +147,7 @@ impl SessionError {
             }
             Self::OutOfRange { .. } | Self::OutputBound { .. } => ErrorKind::OutOfRange,
             Self::OtherPlan { .. } | Self::CiphertextState { .. } | Self::BadSpec { .. } => ErrorKind::Damaged,
-            Self::Params(_) | Self::MissingKeys | Self::Scheme(_) => ErrorKind::Damaged,
+            Self::Params(_) | Self::BadPlan(_) | Self::MissingKeys | Self::Scheme(_) => ErrorKind::Damaged,
             // Finite values within the range of a plan fit its modulus: only values let through on request do not.
             Self::Encode(_) => ErrorKind::OutOfRange,
             Self::Random(_) => ErrorKind::Internal,
