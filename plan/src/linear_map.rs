@@ -78,6 +78,14 @@ impl LinearMap {
         self.output.period as usize * self.blocks() as usize
     }
 
+    /// With which period every diagonal repeats around all the slots: `lcm(R, P)` where the input's layout and the slots are
+    /// whole repetitions of it, `None` elsewhere.
+    pub fn diagonal_period(&self, slots: Slots) -> Option<u32> {
+        let period = self.output.period.checked_mul(self.blocks())?;
+        let repeats = self.input.is_cyclic(slots.0 as usize) && period > 0 && slots.0.is_multiple_of(period);
+        repeats.then_some(period)
+    }
+
     /// How many blocks of `R` slots hold all products of the first repetition of the result: `P / gcd(R, P)`.
     pub(crate) fn blocks(&self) -> u32 {
         self.input.period.checked_div(self.n_diagonals()).unwrap_or(0)

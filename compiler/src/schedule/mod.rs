@@ -7,6 +7,8 @@
 mod levels;
 mod noise;
 mod parameters;
+mod signs;
+mod tail;
 mod values;
 
 use std::collections::BTreeMap;

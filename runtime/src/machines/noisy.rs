@@ -1,6 +1,8 @@
 //! The exact machine with seeded Gaussian noise, as the noise model predicts it, added to every result.
 //!
-//! Errors of operands travel through the arithmetic by themselves; what is added is what the instruction adds.
+//! Errors of operands travel through the arithmetic by themselves; what is added is what the instruction adds. The rounding
+//! of rescales and key switches is multiplied by the secret, whose size differs from slot to slot and stays what it is: one
+//! machine is one key.
 
 use heron_params::{ChebyshevSplit, CkksParams, Level, NoiseModel, OperationNoise, Rotation, ScalePower};
 use rand_chacha::ChaCha8Rng;
@@ -16,15 +18,21 @@ pub struct Noisy {
     exact: Clear,
     params: CkksParams,
     rng: ChaCha8Rng,
+    /// `|s(ζ_j)|` of a uniform secret in every slot, over its root mean square.
+    secret: Vec<f64>,
 }
 
 impl Noisy {
-    /// A machine for a parameter set; the same seed gives the same noise.
+    /// A machine for a parameter set; the same seed gives the same secret and the same noise.
     pub fn new(params: &CkksParams, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut size = || (0.5 * (gaussian(&mut rng).powi(2) + gaussian(&mut rng).powi(2))).sqrt();
+        let secret = (0..params.slots().0).map(|_| size()).collect();
         Self {
             exact: Clear::new(params),
             params: params.clone(),
-            rng: ChaCha8Rng::seed_from_u64(seed),
+            rng,
+            secret,
         }
     }
 
@@ -36,6 +44,14 @@ impl Noisy {
     fn disturb(&mut self, mut value: ClearValue, deviation: f64) -> ClearValue {
         for slot in &mut value.slots {
             *slot += deviation * gaussian(&mut self.rng);
+        }
+        value
+    }
+
+    /// Adds noise of one deviation over all keys: what is rounded and then multiplied by the secret.
+    fn disturb_keyed(&mut self, mut value: ClearValue, deviation: f64) -> ClearValue {
+        for (slot, size) in value.slots.iter_mut().zip(&self.secret) {
+            *slot += deviation * size * gaussian(&mut self.rng);
         }
         value
     }
@@ -64,7 +80,9 @@ impl Noisy {
     fn linear_variances(&self, arg: &ClearValue, map: ResolvedMap<'_>) -> (Vec<f64>, f64) {
         let (level, n) = (arg.state.level, arg.slots.len());
         let model = self.model();
-        let encoded = model.encode(level).powi(2);
+        let period = map.map.diagonal_period(self.params.slots());
+        let encoded = period.map_or_else(|| model.encode(level), |period| model.encode_periodic(level, period));
+        let encoded = encoded.powi(2);
         let baby = model.hoisted_key_switch(level, ScalePower::One).powi(2);
         let divided = model.mod_down(level, ScalePower::Two).powi(2);
         let switched = model.key_switch(level, ScalePower::Two).powi(2);
@@ -123,7 +141,7 @@ impl Machine for Noisy {
     fn rotate(&mut self, arg: &ClearValue, by: Rotation) -> Result<ClearValue, MachineError> {
         let exact = self.exact.rotate(arg, by)?;
         let deviation = self.model().key_switch(arg.state.level, arg.state.power);
-        Ok(self.disturb(exact, deviation))
+        Ok(self.disturb_keyed(exact, deviation))
     }
 
     fn add(&mut self, lhs: &ClearValue, rhs: &ClearValue) -> Result<ClearValue, MachineError> {
@@ -138,11 +156,13 @@ impl Machine for Noisy {
         let exact = self.exact.add_const(arg, value)?;
         let level = arg.state.level;
         let coarser = self.params.scale(level) / self.params.scale_of(level, arg.state.power);
-        let deviation = self.model().encode(level) * coarser;
         Ok(match value {
             // Rounded to one integer, which no slot notices.
             ResolvedConstant::Scalar(_) => exact,
-            ResolvedConstant::Vector { .. } => self.disturb(exact, deviation),
+            ResolvedConstant::Vector { layout, .. } => {
+                let deviation = self.model().encode_periodic(level, layout.period) * coarser;
+                self.disturb(exact, deviation)
+            }
         })
     }
 
@@ -154,8 +174,8 @@ impl Machine for Noisy {
                 let deviation = self.model().encode_const(level);
                 self.disturb_factor(exact, arg, deviation)
             }
-            ResolvedConstant::Vector { .. } => {
-                let encoded = self.model().encode(level).powi(2);
+            ResolvedConstant::Vector { layout, .. } => {
+                let encoded = self.model().encode_periodic(level, layout.period).powi(2);
                 self.disturb_each(exact, arg.slots.iter().map(|x| encoded * x * x))
             }
         })
@@ -168,7 +188,7 @@ impl Machine for Noisy {
     fn mul(&mut self, lhs: &ClearValue, rhs: &ClearValue) -> Result<ClearValue, MachineError> {
         let exact = self.exact.mul(lhs, rhs)?;
         let deviation = self.model().key_switch(lhs.state.level, ScalePower::Two);
-        Ok(self.disturb(exact, deviation))
+        Ok(self.disturb_keyed(exact, deviation))
     }
 
     fn polynomial(&mut self, arg: &ClearValue, poly: ResolvedPolynomial<'_>) -> Result<ClearValue, MachineError> {
@@ -199,7 +219,7 @@ impl Machine for Noisy {
     fn rescale(&mut self, arg: &ClearValue) -> Result<ClearValue, MachineError> {
         let exact = self.exact.rescale(arg)?;
         let deviation = self.model().rescale(exact.state.level);
-        Ok(self.disturb(exact, deviation))
+        Ok(self.disturb_keyed(exact, deviation))
     }
 
     fn drop_level(&mut self, arg: &ClearValue, to: Level) -> Result<ClearValue, MachineError> {
@@ -207,7 +227,7 @@ impl Machine for Noisy {
         // An integer carries the value from one scale to the other; its rounding is an error relative to the value.
         let (factor, rescale) = (self.model().encode_const(to), self.model().rescale(to));
         let scaled = self.disturb_factor(exact, arg, factor);
-        Ok(self.disturb(scaled, rescale))
+        Ok(self.disturb_keyed(scaled, rescale))
     }
 
     fn output(&mut self, arg: &ClearValue) -> Result<ClearValue, MachineError> {
