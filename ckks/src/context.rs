@@ -78,7 +78,7 @@ impl Context {
         };
         Ok(Arc::new(Self {
             special_product: primes[..params.q.len()].iter().map(special_product).collect(),
-            codec: SlotCodec::new(params.log_n),
+            codec: SlotCodec::new(kernels, params.log_n),
             gaussian: Gaussian::new(),
             pool: Pool::new(),
             params,

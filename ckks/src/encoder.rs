@@ -37,7 +37,7 @@ impl Encoder {
     /// [`EncodeError`]: too many values, values that are not finite, or that do not fit the modulus.
     pub fn encode(&self, values: &[f64], level: Level, power: ScalePower) -> Result<Plaintext, EncodeError> {
         let integers = encode_integers(&self.ctx, values, level, power)?;
-        let mut poly = Poly::zeroed(self.ctx.n(), level.limbs());
+        let mut poly = Poly::from_pool(&self.ctx.pool, self.ctx.n(), level.limbs());
         for_each_limb(&mut poly, |i, limb| integers.reduce(self.ctx.prime(i), limb));
         Ok(Plaintext { level, power, poly })
     }

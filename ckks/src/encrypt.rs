@@ -19,7 +19,7 @@ pub fn encrypt_secret(ctx: &Context, secret: &SecretKey, plaintext: &Plaintext, 
     let seed = rng.seed();
     let c1 = uniform_half(ctx, level, &seed);
     let error = widen(&ctx.gaussian.sample(rng, ctx.n()));
-    let mut c0 = Poly::zeroed(ctx.n(), level.limbs());
+    let mut c0 = Poly::from_pool(&ctx.pool, ctx.n(), level.limbs());
     for_each_limb(&mut c0, |i, limb| {
         let prime = ctx.prime(i);
         // m - (a s + e): the sign of an error means nothing.
@@ -100,7 +100,9 @@ impl SeededCiphertext {
 }
 
 fn uniform_half(ctx: &Context, level: Level, seed: &Seed) -> Poly {
-    let mut poly = Poly::zeroed(ctx.n(), level.limbs());
-    for_each_limb(&mut poly, |i, limb| seed.expand(i as u64, ctx.prime(i).q(), limb));
+    let mut poly = Poly::from_pool(&ctx.pool, ctx.n(), level.limbs());
+    for_each_limb(&mut poly, |i, limb| {
+        seed.expand(ctx.kernels(), i as u64, ctx.prime(i).q(), limb);
+    });
     poly
 }

@@ -39,7 +39,7 @@ fn context(set: &ChainRequest) -> Arc<Context> {
 fn random_poly(primes: &[&NttPrime], seed: u8) -> Poly {
     let mut poly = Poly::zeroed(primes[0].degree(), primes.len());
     for (i, limb) in poly.limbs_mut().enumerate() {
-        Seed([seed; 32]).expand(i as u64, primes[i].q(), limb);
+        Seed([seed; 32]).expand(Kernels::best(), i as u64, primes[i].q(), limb);
     }
     poly
 }

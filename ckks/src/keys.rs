@@ -90,7 +90,12 @@ pub(crate) fn uniform(ctx: &Context, level: Level, seed: &Seed, stream: u32) -> 
     let mut poly = Poly::zeroed(ctx.n(), ctx.basis_len(level));
     for_each_limb(&mut poly, |position, limb| {
         let index = ctx.basis_index(level, position);
-        seed.expand(u64::from(stream) << 32 | index as u64, ctx.primes()[index].q(), limb);
+        seed.expand(
+            ctx.kernels(),
+            u64::from(stream) << 32 | index as u64,
+            ctx.primes()[index].q(),
+            limb,
+        );
     });
     poly
 }

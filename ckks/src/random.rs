@@ -4,6 +4,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use zeroize::Zeroize as _;
 
+use crate::kernels::{CHUNK_WORDS, ChaChaStream, Kernels};
+
 /// The operating system's random source failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the operating system gave no random bytes")]
@@ -64,23 +66,53 @@ impl Seed {
     /// # Source
     /// D. Lemire, *Fast random integer generation in an interval*, 2019: the high word of `r · prime`, drawn again when
     /// the low word is below `2^64 mod prime`, is exactly uniform.
-    pub(crate) fn expand(&self, stream: u64, prime: u64, residues: &mut [u64]) {
-        let mut stream_rng = ChaCha20Rng::from_seed(self.0);
-        stream_rng.set_stream(stream);
+    pub(crate) fn expand(&self, kernels: Kernels, stream: u64, prime: u64, residues: &mut [u64]) {
+        let mut source = ChaChaStream::new(&self.0, stream);
         let rejected_below = prime.wrapping_neg() % prime;
-        let mut words = [0u64; 512];
+        let mut words = [0u64; EXPANDED_WORDS];
         let mut filled = 0;
         while filled < residues.len() {
-            stream_rng.fill_bytes(bytemuck::cast_slice_mut(&mut words));
-            for word in words {
-                let product = u128::from(u64::from_le(word)) * u128::from(prime);
-                if product as u64 >= rejected_below && filled < residues.len() {
-                    residues[filled] = (product >> 64) as u64;
-                    filled += 1;
-                }
-            }
+            kernels.chacha_blocks(&mut source, &mut words);
+            let left = &mut residues[filled..];
+            let whole = left
+                .first_chunk_mut()
+                .is_some_and(|whole| none_rejected(&words, prime, rejected_below, whole));
+            filled += if whole {
+                EXPANDED_WORDS
+            } else {
+                accept(&words, prime, rejected_below, left)
+            };
         }
     }
+}
+
+/// Words that are expanded at a time.
+const EXPANDED_WORDS: usize = 4 * CHUNK_WORDS;
+
+/// Writes a residue for every word; whether none of them is to be rejected. No branch depends on a word.
+fn none_rejected(
+    words: &[u64; EXPANDED_WORDS],
+    prime: u64,
+    rejected_below: u64,
+    residues: &mut [u64; EXPANDED_WORDS],
+) -> bool {
+    let mut rejected = false;
+    for (residue, &word) in residues.iter_mut().zip(words) {
+        let product = u128::from(word) * u128::from(prime);
+        rejected |= (product as u64) < rejected_below;
+        *residue = (product >> 64) as u64;
+    }
+    !rejected
+}
+
+/// Writes a residue for every word that is accepted, while there is room; how many.
+fn accept(words: &[u64], prime: u64, rejected_below: u64, residues: &mut [u64]) -> usize {
+    let products = words.iter().map(|&word| u128::from(word) * u128::from(prime));
+    let accepted = products.filter(|&product| product as u64 >= rejected_below);
+    let written = residues.iter_mut().zip(accepted);
+    written
+        .map(|(residue, product)| *residue = (product >> 64) as u64)
+        .count()
 }
 
 #[cfg(test)]
@@ -92,17 +124,33 @@ mod tests {
         let prime = (1 << 20) - 3;
         let seed = Seed([7; 32]);
         let mut long = vec![0; 100_000];
-        seed.expand(3, prime, &mut long);
+        seed.expand(Kernels::best(), 3, prime, &mut long);
         assert!(long.iter().all(|&x| x < prime));
         let mean = long.iter().sum::<u64>() as f64 / long.len() as f64;
         let deviation_of_mean = prime as f64 / (12.0 * long.len() as f64).sqrt();
         assert!((mean - prime as f64 / 2.0).abs() < 5.0 * deviation_of_mean);
 
         let mut short = vec![0; 700];
-        seed.expand(3, prime, &mut short);
+        seed.expand(Kernels::best(), 3, prime, &mut short);
         assert_eq!(short, long[..700]);
-        seed.expand(4, prime, &mut short);
+        seed.expand(Kernels::best(), 4, prime, &mut short);
         assert_ne!(short, long[..700]);
+    }
+
+    #[test]
+    fn rejected_words_are_skipped_and_no_others() {
+        // A third of all words is rejected, so that no block is without.
+        let modulus = (1 << 63) | (1 << 61);
+        let seed = Seed([9; 32]);
+        let mut residues = vec![0; 5000];
+        seed.expand(Kernels::best(), 1, modulus, &mut residues);
+        let mut cipher = ChaCha20Rng::from_seed(seed.0);
+        cipher.set_stream(1);
+        let rejected_below = modulus.wrapping_neg() % modulus;
+        let accepted = std::iter::repeat_with(|| u128::from(cipher.next_u64()) * u128::from(modulus))
+            .filter(|product| *product as u64 >= rejected_below)
+            .map(|product| (product >> 64) as u64);
+        assert_eq!(residues, accepted.take(5000).collect::<Vec<u64>>());
     }
 
     #[test]

@@ -4,9 +4,9 @@ use heron_params::Level;
 use zeroize::Zeroize;
 
 use crate::error::EncodeError;
-use crate::kernels::coefficient_at;
+use crate::kernels::{Kernels, coefficient_at};
 use crate::memory::Pool;
-use crate::special_fft::SpecialFft;
+use crate::special_fft::{SpecialFft, reversed};
 
 /// Coefficients below this round by one addition; see [`round_narrow`].
 const NARROW: f64 = (1u64 << 51) as f64;
@@ -29,24 +29,28 @@ pub(crate) struct Integers {
 /// The transform, the coefficient order and the buffers of one ring degree.
 pub(crate) struct SlotCodec {
     fft: SpecialFft,
-    /// For each position of a limb, which coefficient it holds.
-    coefficient_at: Vec<u32>,
+    /// For each position of a limb, where the transform keeps the coefficient: real parts first.
+    transformed_at: Vec<u32>,
     pool: Pool,
 }
 
 impl SlotCodec {
-    pub(crate) fn new(log_n: u32) -> Self {
+    pub(crate) fn new(kernels: Kernels, log_n: u32) -> Self {
+        let slots = 1 << (log_n - 1);
+        let transformed = |position: usize| {
+            let coefficient = coefficient_at(log_n, position);
+            let half = coefficient & slots;
+            (half + reversed(coefficient - half, slots)) as u32
+        };
         Self {
-            fft: SpecialFft::new(1 << (log_n - 1)),
-            coefficient_at: (0..1 << log_n)
-                .map(|position| coefficient_at(log_n, position) as u32)
-                .collect(),
+            fft: SpecialFft::new(kernels, slots),
+            transformed_at: (0..1 << log_n).map(transformed).collect(),
             pool: Pool::new(),
         }
     }
 
     pub(crate) fn slots(&self) -> usize {
-        self.coefficient_at.len() / 2
+        self.transformed_at.len() / 2
     }
 
     /// Rounds the polynomial whose slots are `values · scale`; missing values are zero.
@@ -100,7 +104,7 @@ impl SlotCodec {
     }
 
     fn round(&self, coefficients: &[f64], narrow: bool) -> Integers {
-        let ordered = self.coefficient_at.iter().map(|&k| coefficients[k as usize]);
+        let ordered = self.transformed_at.iter().map(|&at| coefficients[at as usize]);
         if narrow {
             return Integers {
                 low: ordered.map(round_narrow).collect(),
@@ -123,17 +127,17 @@ impl SlotCodec {
     /// `coefficients` come in the order of the kernels, and are wiped.
     pub(crate) fn to_slots(&self, coefficients: &mut [f64], scale: f64) -> Vec<f64> {
         let slots = self.slots();
-        let mut natural = vec![0.0; 2 * slots];
-        for (&k, &x) in self.coefficient_at.iter().zip(coefficients.iter()) {
-            natural[k as usize] = x;
+        let mut transformed = vec![0.0; 2 * slots];
+        for (&at, &x) in self.transformed_at.iter().zip(coefficients.iter()) {
+            transformed[at as usize] = x;
         }
         coefficients.zeroize();
-        let (re, im) = natural.split_at_mut(slots);
+        let (re, im) = transformed.split_at_mut(slots);
         self.fft.to_slots(re, im);
         im.zeroize();
-        natural.truncate(slots);
-        natural.iter_mut().for_each(|x| *x /= scale);
-        natural
+        transformed.truncate(slots);
+        transformed.iter_mut().for_each(|x| *x /= scale);
+        transformed
     }
 }
 
@@ -160,7 +164,7 @@ mod tests {
 
         #[test]
         fn wide_coefficients_are_cut_exactly(x in -1e33..1e33f64) {
-            let codec = SlotCodec::new(4);
+            let codec = SlotCodec::new(Kernels::best(), 4);
             let Integers { low, high } = codec.round(&[x; 16], false);
             let value = i128::from(high[3]) * (1 << CUT_BITS) + i128::from(low[3]);
             prop_assert_eq!(value, x.round_ties_even() as i128);
@@ -170,7 +174,7 @@ mod tests {
     #[test]
     fn slots_survive_up_to_rounding() {
         for log_n in [4, 7, 9, 11] {
-            let codec = SlotCodec::new(log_n);
+            let codec = SlotCodec::new(Kernels::best(), log_n);
             let values: Vec<f64> = (0..codec.slots()).map(|i| libm::sin(i as f64) * 5.0).collect();
             let scale = (1u64 << 40) as f64;
             let integers = codec.integers(&values, scale, Level(0), 60.0).expect("small values");
@@ -183,7 +187,7 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_represent() {
-        let codec = SlotCodec::new(4);
+        let codec = SlotCodec::new(Kernels::best(), 4);
         let encode = |values: &[f64]| codec.integers(values, 1e6, Level(0), 40.0);
         assert!(matches!(
             encode(&[0.0; 9]),

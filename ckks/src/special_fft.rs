@@ -12,126 +12,67 @@
 
 use std::f64::consts::PI;
 
+use crate::kernels::{Kernels, Turns};
+
 /// Twiddle factors of the transform of one length.
+///
+/// Coefficients are in bit-reversed order, which whoever reads or writes them fuses with an order of his own: see
+/// [`reversed`].
 pub(crate) struct SpecialFft {
+    kernels: Kernels,
     /// One stage per butterfly length `2, 4, …, n`, shortest first.
-    stages: Vec<Stage>,
+    stages: Vec<Turns>,
 }
 
 /// For butterflies of length `len`: `exp(2πi · (5^j mod 4 len) / (4 len))` for `j` in `0..len / 2`.
-struct Stage {
-    cos: Vec<f64>,
-    sin: Vec<f64>,
+fn turns(len: usize) -> Turns {
+    let period = 4 * len;
+    let mut power = 1;
+    let (mut cos, mut sin) = (Vec::with_capacity(len / 2), Vec::with_capacity(len / 2));
+    for _ in 0..len / 2 {
+        let angle = 2.0 * PI * power as f64 / period as f64;
+        cos.push(libm::cos(angle));
+        sin.push(libm::sin(angle));
+        power = power * 5 % period;
+    }
+    Turns { cos, sin }
 }
 
-impl Stage {
-    fn new(len: usize) -> Self {
-        let period = 4 * len;
-        let mut power = 1;
-        let (mut cos, mut sin) = (Vec::with_capacity(len / 2), Vec::with_capacity(len / 2));
-        for _ in 0..len / 2 {
-            let angle = 2.0 * PI * power as f64 / period as f64;
-            cos.push(libm::cos(angle));
-            sin.push(libm::sin(angle));
-            power = power * 5 % period;
-        }
-        Self { cos, sin }
+/// Where the transform of `n` values keeps coefficient `index` of the real or of the imaginary parts.
+pub(crate) fn reversed(index: usize, n: usize) -> usize {
+    if n < 2 {
+        return index;
     }
+    index.reverse_bits() >> (usize::BITS - n.trailing_zeros())
 }
 
 impl SpecialFft {
     /// The transform of `n` complex values (a power of two, at least 2): `n = N/2` for ring degree `N`.
-    pub(crate) fn new(n: usize) -> Self {
+    pub(crate) fn new(kernels: Kernels, n: usize) -> Self {
         Self {
-            stages: (1..=n.trailing_zeros())
-                .map(|log_len| Stage::new(1 << log_len))
-                .collect(),
+            kernels,
+            stages: (1..=n.trailing_zeros()).map(|log_len| turns(1 << log_len)).collect(),
         }
     }
 
-    fn len(&self) -> usize {
-        1 << self.stages.len()
+    fn check(&self, re: &[f64], im: &[f64]) {
+        let len = 1 << self.stages.len();
+        assert!(re.len() == len && im.len() == len, "the transform has one length");
     }
 
-    /// Coefficients to slots, in place.
+    /// Coefficients, bit-reversed, to slots, in place.
     pub(crate) fn to_slots(&self, re: &mut [f64], im: &mut [f64]) {
-        assert!(
-            re.len() == self.len() && im.len() == self.len(),
-            "the transform has one length"
-        );
-        bit_reverse(re);
-        bit_reverse(im);
+        self.check(re, im);
         for stage in &self.stages {
-            let len = 2 * stage.cos.len();
-            for (re, im) in re.chunks_exact_mut(len).zip(im.chunks_exact_mut(len)) {
-                stage.butterfly(re, im);
-            }
+            self.kernels.butterflies(stage, re, im);
         }
     }
 
-    /// Slots to coefficients, in place, times `n`: the caller divides.
+    /// Slots to coefficients, bit-reversed, in place, times `n`: the caller divides.
     pub(crate) fn to_coefficients(&self, re: &mut [f64], im: &mut [f64]) {
-        assert!(
-            re.len() == self.len() && im.len() == self.len(),
-            "the transform has one length"
-        );
+        self.check(re, im);
         for stage in self.stages.iter().rev() {
-            let len = 2 * stage.cos.len();
-            for (re, im) in re.chunks_exact_mut(len).zip(im.chunks_exact_mut(len)) {
-                stage.inverse_butterfly(re, im);
-            }
-        }
-        bit_reverse(re);
-        bit_reverse(im);
-    }
-}
-
-impl Stage {
-    /// `(a, b)` becomes `(a + w b, a - w b)`.
-    fn butterfly(&self, re: &mut [f64], im: &mut [f64]) {
-        let half = self.cos.len();
-        let ((a_re, b_re), (a_im, b_im)) = (re.split_at_mut(half), im.split_at_mut(half));
-        let (a_re, a_im, b_re, b_im) = (
-            &mut a_re[..half],
-            &mut a_im[..half],
-            &mut b_re[..half],
-            &mut b_im[..half],
-        );
-        let (cos, sin) = (&self.cos[..half], &self.sin[..half]);
-        for j in 0..half {
-            let t_re = b_re[j] * cos[j] - b_im[j] * sin[j];
-            let t_im = b_re[j] * sin[j] + b_im[j] * cos[j];
-            (b_re[j], b_im[j]) = (a_re[j] - t_re, a_im[j] - t_im);
-            (a_re[j], a_im[j]) = (a_re[j] + t_re, a_im[j] + t_im);
-        }
-    }
-
-    /// `(a, b)` becomes `(a + b, (a - b) / w)`.
-    fn inverse_butterfly(&self, re: &mut [f64], im: &mut [f64]) {
-        let half = self.cos.len();
-        let ((a_re, b_re), (a_im, b_im)) = (re.split_at_mut(half), im.split_at_mut(half));
-        let (a_re, a_im, b_re, b_im) = (
-            &mut a_re[..half],
-            &mut a_im[..half],
-            &mut b_re[..half],
-            &mut b_im[..half],
-        );
-        let (cos, sin) = (&self.cos[..half], &self.sin[..half]);
-        for j in 0..half {
-            let (t_re, t_im) = (a_re[j] - b_re[j], a_im[j] - b_im[j]);
-            (a_re[j], a_im[j]) = (a_re[j] + b_re[j], a_im[j] + b_im[j]);
-            b_re[j] = t_re * cos[j] + t_im * sin[j];
-            b_im[j] = t_im * cos[j] - t_re * sin[j];
-        }
-    }
-}
-
-fn bit_reverse(values: &mut [f64]) {
-    let shift = usize::BITS - values.len().trailing_zeros();
-    for i in 0..values.len() {
-        let j = i.reverse_bits() >> shift;
-        if i < j {
-            values.swap(i, j);
+            self.kernels.inverse_butterflies(stage, re, im);
         }
     }
 }
@@ -172,8 +113,13 @@ mod tests {
         for log_n in 1..8 {
             let n = 1 << log_n;
             let coefficients = pseudo_random(2 * n, 1.0);
-            let (mut re, mut im) = (coefficients[..n].to_vec(), coefficients[n..].to_vec());
-            SpecialFft::new(n).to_slots(&mut re, &mut im);
+            let part = |from: usize| {
+                (0..n)
+                    .map(|k| coefficients[from + reversed(k, n)])
+                    .collect::<Vec<f64>>()
+            };
+            let (mut re, mut im) = (part(0), part(n));
+            SpecialFft::new(Kernels::best(), n).to_slots(&mut re, &mut im);
             for (j, (want_re, want_im)) in naive_slots(&coefficients).into_iter().enumerate() {
                 assert!(
                     (re[j] - want_re).abs() < 1e-10 && (im[j] - want_im).abs() < 1e-10,
@@ -186,7 +132,7 @@ mod tests {
     #[test]
     fn the_inverse_undoes_the_transform() {
         let n = 1 << 12;
-        let fft = SpecialFft::new(n);
+        let fft = SpecialFft::new(Kernels::best(), n);
         let (re, im) = (pseudo_random(n, 0.3), pseudo_random(n, 0.7));
         let (mut re_back, mut im_back) = (re.clone(), im.clone());
         fft.to_coefficients(&mut re_back, &mut im_back);

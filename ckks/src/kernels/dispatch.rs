@@ -49,6 +49,7 @@ macro_rules! vector_table {
             divide,
             permute,
             overflow,
+            codec: &codec::TABLE,
         };
 
         entries! {

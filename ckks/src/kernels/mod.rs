@@ -18,6 +18,8 @@
 mod automorphism;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod chacha;
+mod codec;
 mod conversion;
 #[cfg(target_arch = "x86_64")]
 mod dispatch;
@@ -35,6 +37,8 @@ use std::fmt;
 use std::sync::OnceLock;
 
 pub use automorphism::Automorphism;
+pub use chacha::{CHUNK_WORDS, ChaChaStream};
+pub(crate) use codec::Turns;
 pub use conversion::{BaseConversion, Rounding};
 pub use fused::{MAX_DIGITS, RotatingKey};
 pub use modular::Scalar;
@@ -97,6 +101,7 @@ struct Table {
     permute: fn(&Automorphism, usize, &[u64], &mut [u64]),
     /// The multiples of the source modulus that a base conversion subtracts: see [`BaseConversion`].
     overflow: fn(Limbs<'_>, &[f64], f64, &mut [u64]),
+    codec: &'static codec::CodecTable,
 }
 
 /// A kernel set that this machine can run. A copyable handle; primes keep the one they were built for.

@@ -5,6 +5,7 @@
     reason = "vector instructions; every kernel is tested against the portable one"
 )]
 
+mod codec;
 mod ntt;
 mod pointwise;
 mod vector;

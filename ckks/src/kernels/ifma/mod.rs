@@ -5,6 +5,7 @@
 )]
 
 mod butterfly;
+mod codec;
 mod fused;
 mod ntt;
 mod pointwise;

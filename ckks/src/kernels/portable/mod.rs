@@ -1,5 +1,6 @@
 //! The portable kernels, in plain integer arithmetic: the reference of the others, and what other processors run.
 
+mod codec;
 mod ntt;
 mod pointwise;
 
@@ -34,4 +35,5 @@ pub(super) static TABLE: Table = Table {
     divide: fused::divide,
     permute: Automorphism::gather,
     overflow: pointwise::overflow,
+    codec: &codec::TABLE,
 };

@@ -1,6 +1,7 @@
 //! The kernels against naive references on small rings, and every kernel set against the portable one on all rings.
 
 mod agreement;
+mod codec;
 mod reference;
 
 use super::{Kernels, NttPrime};
