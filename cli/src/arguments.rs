@@ -35,7 +35,8 @@ impl TensorRef {
         read_tensor(&self.path, self.member.as_deref())
     }
 
-    /// Reads samples of a shape: where one of the two is flat, the array is taken in the other's shape.
+    /// Reads samples of a shape: where one of the two is flat, or they differ by axes of length one only, the array is taken
+    /// in that shape.
     ///
     /// # Errors
     /// What reading gives. Whether the shapes agree is for the reader of the samples to say.
@@ -46,7 +47,9 @@ impl TensorRef {
         };
         let elements = |shape: &[usize]| shape.iter().product::<usize>();
         let flat = sample.len() == 1 || shape.len() == 1;
-        if flat && !sample.is_empty() && elements(sample) == elements(shape) {
+        let long_axes = |shape: &[usize]| shape.iter().copied().filter(|&axis| axis != 1).collect::<Vec<_>>();
+        if (flat || long_axes(sample) == long_axes(shape)) && !sample.is_empty() && elements(sample) == elements(shape)
+        {
             tensor.shape = [&[n], shape].concat();
         }
         Ok(tensor)

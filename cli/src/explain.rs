@@ -82,6 +82,7 @@ fn compile_failure(error: &CompileError) -> Failure {
         | CompileError::Infeasible(_)
         | CompileError::SemanticGate(_)
         | CompileError::Accuracy(_)
+        | CompileError::Diverges(_)
         | CompileError::Simplify(_)
         | CompileError::Bug(_) => Failure::new(exit, ""),
     }

@@ -15,7 +15,7 @@ use heron_plan::{
     CalibratedRange, Digest, FORMAT_VERSION, InputSpec, OutputSpec, Plan, Program, Provenance, Weights, verify,
 };
 
-use crate::approximate::{ApproximateOptions, Approximated, approximate, contributions};
+use crate::approximate::{ActivationReport, ApproximateOptions, Approximated, RangeAlarm, approximate, contributions};
 use crate::calibrate::{CalibrateError, Ranges, Samples, calibrate, is_held_back};
 use crate::error::{CompileError, InaccurateNetwork};
 use crate::gate::{Accuracy, Comparison, F32_TOLERANCE, F64_TOLERANCE, MIN_AGREEMENT, compare};
@@ -83,8 +83,8 @@ fn compile_with(input: CompileInput<'_>, passes: &[Pass]) -> Result<Compiled, Co
         ..Findings::default()
     };
     compare_with_onnx(input, &imported, &graph, &mut findings)?;
-    let approximated =
-        approximate(&graph, input.calibration, &approximate_options(options)).map_err(CompileError::Unsupported)?;
+    let approximated = approximate(&graph, input.calibration, &approximate_options(options))?;
+    findings.warnings.extend(range_warnings(&approximated));
     let accuracy = measure_accuracy(input, &graph, &approximated);
     check_accuracy(input, &graph, &accuracy, &mut findings)?;
     let scheduled = schedule_network(input, &approximated)?;
@@ -165,6 +165,24 @@ fn compare_with_onnx(
     Ok(())
 }
 
+/// Activations whose operands leave the intervals of their polynomials.
+fn range_warnings(approximated: &Approximated) -> Vec<String> {
+    let warning = |activation: &ActivationReport| {
+        let (node, reach) = (activation.node.clone(), activation.reach);
+        if reach.outside > 0.0 {
+            return Some(RangeAlarm { node, reach }.to_string());
+        }
+        (activation.exceedance > 0.0).then(|| {
+            format!(
+                "{:.2} % of the held-back operands of `{node}` lie beyond what the others and the margin allow for: its \
+                 interval was widened; more calibration samples would say how far it should be",
+                100.0 * activation.exceedance
+            )
+        })
+    };
+    approximated.activations.iter().filter_map(warning).collect()
+}
+
 fn measure_accuracy(input: CompileInput<'_>, graph: &Graph<Op>, approximated: &Approximated) -> Accuracy {
     let polynomial = ClearPolynomial::new(&approximated.graph);
     let (mut clear_outputs, mut polynomial_outputs, mut labels) = (Vec::new(), Vec::new(), Vec::new());
@@ -190,7 +208,7 @@ fn check_accuracy(
         return Ok(());
     }
     let options = approximate_options(input.options);
-    let contributions = contributions(graph, input.calibration, &options).map_err(CompileError::Unsupported)?;
+    let contributions = contributions(graph, input.calibration, &options)?;
     let inaccurate = InaccurateNetwork {
         agreeing: accuracy.agreeing,
         samples: accuracy.samples,

@@ -5,6 +5,7 @@ use std::fmt;
 use heron_plan::VerifyErrors;
 use serde::{Deserialize, Serialize};
 
+use crate::approximate::{ApproximateError, RangeAlarm};
 use crate::calibrate::CalibrateError;
 use crate::gate::{Comparison, MIN_AGREEMENT};
 use crate::pack::TooFewSlots;
@@ -38,12 +39,24 @@ pub enum CompileError {
     /// The polynomial network gives other answers than the clear one.
     #[error(transparent)]
     Accuracy(#[from] Box<InaccurateNetwork>),
+    /// The polynomial network leaves the intervals that its polynomials were made for.
+    #[error("{0}")]
+    Diverges(Box<RangeAlarm>),
     /// A simplification that is defective.
     #[error(transparent)]
     Simplify(#[from] SimplifyError),
     /// A plan that does not verify: a defect of the compiler.
     #[error("the compiled plan does not verify, please report it with the model: {0}")]
     Bug(VerifyErrors),
+}
+
+impl From<ApproximateError> for CompileError {
+    fn from(error: ApproximateError) -> Self {
+        match error {
+            ApproximateError::Unsupported(nodes) => Self::Unsupported(nodes),
+            ApproximateError::Diverges(alarm) => Self::Diverges(Box::new(alarm)),
+        }
+    }
 }
 
 /// Who can act on an error, which decides the exit code.
@@ -72,7 +85,7 @@ impl CompileError {
             | Self::Options(_)
             | Self::Calibration(_) => ErrorKind::Input,
             Self::Infeasible(_) => ErrorKind::Infeasible,
-            Self::SemanticGate(_) | Self::Accuracy(_) => ErrorKind::Verification,
+            Self::SemanticGate(_) | Self::Accuracy(_) | Self::Diverges(_) => ErrorKind::Verification,
             Self::Simplify(_) | Self::Bug(_) => ErrorKind::Internal,
         }
     }

@@ -8,6 +8,13 @@
 //! %2 = dense(%1)           %2 = dense(%0)   W' = W·diag(s)   b' = b + W·t
 //! ```
 //!
+//! An affine map after a sum with a linear map goes to both of its sides, so that it is absorbed there:
+//!
+//! ```text
+//! %2 = add(%1, %0)            %1' = affine(%1, s, t)   %0' = affine(%0, s, 0)
+//! %3 = affine(%2, s, t)  →    %2 = add(%1', %0')
+//! ```
+//!
 //! Convolutions take part where the affine map is constant on channels; a shift does not pass into a padded convolution,
 //! whose border it would change: there the scale alone does, and the shift stays as a level-free addition. An affine map
 //! passes a reshape. Saves a plaintext product, hence a level, each time. An affine map after a linear map that something
@@ -39,6 +46,14 @@ fn absorb_once(graph: &Graph<Op>) -> Graph<Op> {
         let absorbed = match (&node.op, node.args.as_slice()) {
             (Op::Affine(affine), _) if is_identity(affine) => Some(args[0]),
             // What an identity gave way to may have other readers: the next round sees them.
+            (Op::Affine(affine), [arg]) if uses[arg.index()] == 1 && is_sum(graph.node(*arg)) => {
+                let sum = graph.node(*arg);
+                let absorbs = |side: usize| {
+                    let operand = sum.args[side];
+                    uses[operand.index()] == 1 && matches!(graph.node(operand).op, Op::Dense { .. } | Op::Conv(_))
+                };
+                across_sum(out, affine, node, args[0], [absorbs(0), absorbs(1)])
+            }
             (Op::Affine(affine), [arg]) if uses[arg.index()] == 1 && !is_identity_node(graph.node(*arg)) => {
                 into_operand(out, affine, node, args[0])
             }
@@ -89,6 +104,50 @@ fn into_operand(out: &mut GraphBuilder<Op>, affine: &Affine, node: &Node<Op>, ar
         | Op::Reshape => return None,
     };
     Some(out.push(&name, op, &args, &shape))
+}
+
+fn is_sum(node: &Node<Op>) -> bool {
+    matches!(node.op, Op::Add | Op::Sub)
+}
+
+/// An affine map after a sum one of whose operands is a linear map: both operands are scaled instead.
+///
+/// The linear map absorbs its scale in the next round; the other operand, a skip connection, takes one product, on a path
+/// that is at least a level shorter. The shift goes to the side that absorbs, where it costs nothing.
+fn across_sum(
+    out: &mut GraphBuilder<Op>,
+    affine: &Affine,
+    node: &Node<Op>,
+    sum: NodeId,
+    absorbs: [bool; 2],
+) -> Option<NodeId> {
+    let before = out.node(sum);
+    let (op, args, name, shape) = (
+        before.op.clone(),
+        before.args.clone(),
+        before.name.clone(),
+        before.shape.clone(),
+    );
+    if absorbs == [false, false] || affine.scale.iter().all(|&s| s == 1.0) {
+        return None;
+    }
+    let shifted = usize::from(!absorbs[0]);
+    let sign = if op == Op::Sub && shifted == 1 { -1.0 } else { 1.0 };
+    let mut scaled = |side: usize| {
+        let shift = match side == shifted {
+            true => affine.shift.mapv(|t| sign * t).into_shared(),
+            false => affine.shift.mapv(|_| 0.0).into_shared(),
+        };
+        let part = Affine {
+            shift,
+            ..affine.clone()
+        };
+        let operand_name = out.node(args[side]).name.clone();
+        out.push(&operand_name, Op::Affine(part), &[args[side]], &shape)
+    };
+    let parts = [scaled(0), scaled(1)];
+    debug_assert_eq!(node.shape, shape, "an affine map keeps the shape of {name}");
+    Some(out.push(&name, op, &parts, &shape))
 }
 
 /// A linear map or reshape after an affine map, which it absorbs or passes.
@@ -352,6 +411,38 @@ mod tests {
             (affine(Granularity::Channel, 4), vec![4, 3, 3]),
         ];
         assert_eq!(check(&[2, 5, 5], ops), ["Input", "Conv"]);
+    }
+
+    #[test]
+    fn scales_a_skip_connection_so_that_the_layer_beside_it_absorbs() {
+        for op in [Op::Add, Op::Sub] {
+            for layer_first in [true, false] {
+                let mut out = GraphBuilder::default();
+                let x = out.push("x", Op::Input, &[], &[3]);
+                let square = out.push("square", Op::Square, &[x], &[3]);
+                let layer = out.push("fc", dense(3, 3, 0.9), &[square], &[3]);
+                let sides = if layer_first { [layer, square] } else { [square, layer] };
+                let sum = out.push("sum", op.clone(), &sides, &[3]);
+                let scaled = out.push("act", affine(Granularity::Channel, 3), &[sum], &[3]);
+                let root = out.push("act", Op::Square, &[scaled], &[3]);
+                let mut names = check_graph(&out.finish(root));
+                names.sort_unstable();
+                let sum = op.name();
+                let mut expected = ["Input", "Square", "Affine", "Dense", sum, "Square"];
+                expected.sort_unstable();
+                assert_eq!(names, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn keeps_an_affine_map_after_a_sum_that_no_layer_is_part_of() {
+        let mut out = GraphBuilder::default();
+        let x = out.push("x", Op::Input, &[], &[3]);
+        let square = out.push("square", Op::Square, &[x], &[3]);
+        let sum = out.push("sum", Op::Add, &[square, x], &[3]);
+        let scaled = out.push("scale", affine(Granularity::Channel, 3), &[sum], &[3]);
+        assert_eq!(check_graph(&out.finish(scaled)), ["Input", "Square", "Add", "Affine"]);
     }
 
     #[test]

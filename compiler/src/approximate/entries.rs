@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     pub(crate) fitted: Pairs,
     pub(crate) held_back: Pairs,
     pub(crate) interval: Interval,
+    /// Fraction of held-back operands outside the interval that the fitted operands alone would give.
+    pub(crate) exceedance: f64,
 }
 
 /// What interval an entry is fitted on.
@@ -46,6 +48,9 @@ pub(crate) enum Extent {
 const SMALLEST_SHARE: f64 = 1e-3;
 
 /// Sorts a layer's samples by entry and sets the entries' intervals.
+///
+/// The interval is what all operands give. Where held-back operands leave the interval of the fitted ones, that raises the
+/// entry's margin by as much as was missing; how often they do is kept, as the measure of how often a fresh input will.
 pub(crate) fn entries_of(
     function: Activation,
     layer: LayerSamples<'_>,
@@ -59,8 +64,13 @@ pub(crate) fn entries_of(
         .map(|entry| Interval::of(entry.fitted.operands.iter().copied()))
         .collect();
     let widest = seen.iter().map(|seen| seen.magnitude()).fold(0.0, f64::max);
+    let least = widest * SMALLEST_SHARE;
     for (entry, seen) in entries.iter_mut().zip(seen) {
-        entry.interval = fit_interval(function, seen, margin, widest * SMALLEST_SHARE, extent);
+        let first = fit_interval(function, seen, margin, least, extent);
+        let outside = |x: &f64| if *x < first.min || *x > first.max { 1.0 } else { 0.0 };
+        entry.exceedance = mean(entry.held_back.operands.iter().map(outside));
+        let all = Interval::of(entry.held_back.operands.iter().copied().chain([seen.min, seen.max]));
+        entry.interval = fit_interval(function, all, margin, least, extent);
     }
     entries
 }
@@ -95,6 +105,7 @@ fn gather(layer: LayerSamples<'_>, granularity: Granularity) -> Vec<Entry> {
         fitted: Pairs::default(),
         held_back: Pairs::default(),
         interval: Interval::EMPTY,
+        exceedance: 0.0,
     };
     let mut entries = vec![empty; granularity.entries(layer.shape)];
     for (sample, (operands, targets)) in layer.operands.iter().zip(layer.targets).enumerate() {
@@ -126,13 +137,6 @@ impl Entry {
     pub(crate) fn largest_output(&self, polynomial: impl Fn(f64) -> f64) -> f64 {
         let outputs = self.fitted.operands.iter().map(|&x| polynomial(x).abs());
         outputs.fold(0.0, f64::max)
-    }
-
-    /// Fraction of held-back operands outside the interval.
-    pub(crate) fn exceedance(&self) -> f64 {
-        let Interval { min, max } = self.interval;
-        let outside = |x: &f64| if *x < min || *x > max { 1.0 } else { 0.0 };
-        mean(self.held_back.operands.iter().map(outside))
     }
 
     /// Mean and standard deviation of the operands.

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::approximate::ApproximateOptions;
 use crate::approximate::chebyshev::{center_and_radius, largest_error, value_on};
-use crate::approximate::entries::{Entry, Extent, LayerSamples, coefficient_ranges, entries_of, hull, mean};
+use crate::approximate::entries::{Extent, LayerSamples, coefficient_ranges, entries_of, hull, mean};
 use crate::approximate::fit_entry::{Goal, words};
 use crate::approximate::fit_layer::{Form, LayerFit};
 use crate::approximate::replacement::{Expansion, Replacement};
@@ -78,6 +78,6 @@ fn fit_entries(
         interval: hull(&entries),
         mse: mean(fitted.iter().map(|&(_, mse, _)| mse)),
         max_error: fitted.iter().map(|&(.., error)| error).fold(0.0, f64::max),
-        exceedance: mean(entries.iter().map(Entry::exceedance)),
+        exceedance: mean(entries.iter().map(|entry| entry.exceedance)),
     }
 }

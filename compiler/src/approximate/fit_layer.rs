@@ -83,7 +83,7 @@ pub(crate) fn fit_layer(function: Activation, layer: LayerSamples<'_>, options: 
         interval: hull(&entries),
         mse: mean(entries.iter().zip(&chosen).map(|(entry, q)| entry.mse(|x| value(q, x)))),
         max_error: entries.iter().zip(&chosen).map(error).fold(0.0, f64::max),
-        exceedance: mean(entries.iter().map(Entry::exceedance)),
+        exceedance: mean(entries.iter().map(|entry| entry.exceedance)),
     }
 }
 

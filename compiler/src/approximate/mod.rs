@@ -10,6 +10,7 @@
 //! exact network gives, so that each layer makes up for the errors of those before it ([`Targets`] has the other ways).
 
 mod absorb_affine;
+mod auto;
 mod chebyshev;
 mod domain;
 mod entries;
@@ -22,6 +23,7 @@ mod gaussian;
 mod least_squares;
 mod lower_polynomials;
 pub mod minimax;
+mod ranges;
 mod remez;
 mod replacement;
 mod report;
@@ -33,6 +35,7 @@ use std::collections::BTreeMap;
 pub use fit_layer::Form;
 pub use fit_options::{Distribution, FitOptions, Method, Smoothing, Targets};
 pub use gaussian::Normal;
+pub use ranges::{RangeAlarm, Reach};
 pub use report::{ActivationReport, CoefficientRange, granularity_name};
 pub use smoothing::Kernel;
 
@@ -81,6 +84,17 @@ impl ApproximateOptions {
     }
 }
 
+/// Why a network has no polynomial network.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ApproximateError {
+    /// Nodes that have no polynomial.
+    #[error("{}", .0.iter().map(|n| format!("`{}` ({}): {}; {}", n.node, n.op, n.reason, n.advice)).collect::<Vec<_>>().join("\n"))]
+    Unsupported(Vec<UnsupportedNode>),
+    /// The polynomial network leaves the intervals that its polynomials were made for.
+    #[error("{0}")]
+    Diverges(RangeAlarm),
+}
+
 /// A polynomial network and how it came about.
 #[derive(Clone, Debug)]
 pub struct Approximated {
@@ -93,18 +107,21 @@ pub struct Approximated {
 /// Fits every activation and writes the network in the vocabulary of homomorphic encryption.
 ///
 /// # Errors
-/// Every node that has no polynomial, and every override that names none.
+/// Every node that has no polynomial, every override that names none; a polynomial network that leaves its intervals.
 pub fn approximate(
     graph: &Graph<nn::Op>,
     samples: &Samples,
     options: &ApproximateOptions,
-) -> Result<Approximated, Vec<UnsupportedNode>> {
+) -> Result<Approximated, ApproximateError> {
     let mut unsupported: Vec<UnsupportedNode> = graph.iter().filter_map(|(_, node)| unsupported(node)).collect();
     unsupported.extend(stray_overrides(graph, options));
     if !unsupported.is_empty() {
-        return Err(unsupported);
+        return Err(ApproximateError::Unsupported(unsupported));
     }
-    let fitted = fit_activations(graph, samples, options)?;
+    let fitted = match auto::activations(graph, options).as_slice() {
+        [] => fit_activations(graph, samples, options)?,
+        open => auto::choose(graph, samples, options, open)?,
+    };
     let lowered =
         graph.rebuild(|out, id, node, args| Ok::<_, std::convert::Infallible>(lower(out, node, args, fitted.get(&id))));
     let Ok(lowered) = lowered;
@@ -120,12 +137,12 @@ pub fn approximate(
 /// The other activations stay exact.
 ///
 /// # Errors
-/// Every node that has no polynomial.
+/// Those of [`approximate`].
 pub fn contributions(
     graph: &Graph<nn::Op>,
     samples: &Samples,
     options: &ApproximateOptions,
-) -> Result<Vec<(String, f64)>, Vec<UnsupportedNode>> {
+) -> Result<Vec<(String, f64)>, ApproximateError> {
     let exact = outputs(graph, samples, &BTreeMap::new());
     let largest = Interval::of(exact.iter().flatten().copied())
         .magnitude()

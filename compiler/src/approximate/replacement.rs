@@ -2,10 +2,11 @@
 
 use ndarray::Array1;
 
-use crate::approximate::chebyshev::clenshaw;
+use crate::approximate::chebyshev::{center_and_radius, clenshaw};
 use crate::approximate::fit_layer::Form;
 use crate::approximate::lower_polynomials::Site;
 use crate::approximate::minimax::SignForm;
+use crate::calibrate::Interval;
 use crate::graph::NodeId;
 use crate::nn::{Chebyshev, Polynomial};
 
@@ -45,19 +46,41 @@ impl Replacement {
     /// # Shapes
     /// `x`: the elements of a tensor of the given shape. Result: as many.
     pub(crate) fn apply(&self, x: &[f64], shape: &[usize]) -> Vec<f64> {
+        let values = x.iter().enumerate();
+        values.map(|(element, &x)| self.value(element, shape, x)).collect()
+    }
+
+    /// Its value for one element of a tensor of the given shape.
+    pub(crate) fn value(&self, element: usize, shape: &[usize], x: f64) -> f64 {
         match self {
             Self::Power(polynomial, _) => {
-                let (granularity, coefficients) = (polynomial.granularity, &polynomial.coefficients);
-                let row = |element| coefficients.row(granularity.entry(element, shape));
-                let horner = |element, x: f64| row(element).iter().rev().fold(0.0, |sum, c| sum * x + c);
-                x.iter().enumerate().map(|(element, &x)| horner(element, x)).collect()
+                let row = polynomial
+                    .coefficients
+                    .row(polynomial.granularity.entry(element, shape));
+                row.iter().rev().fold(0.0, |sum, c| sum * x + c)
             }
             Self::Expansion(expansion) => {
-                let entry = |element| expansion.polynomial.granularity.entry(element, shape);
-                let values = x.iter().enumerate();
-                values.map(|(element, &x)| expansion.value(entry(element), x)).collect()
+                let entry = expansion.polynomial.granularity.entry(element, shape);
+                expansion.value(entry, x)
             }
-            Self::Composite(form) => x.iter().map(|&x| form.value(x)).collect(),
+            Self::Composite(form) => form.value(x),
+        }
+    }
+
+    /// How far an operand is from the middle of its interval, in halves of its length: 1 is the interval's end.
+    ///
+    /// `interval` is the layer's; expansions have one for each entry.
+    pub(crate) fn distance(&self, element: usize, shape: &[usize], x: f64, interval: Interval) -> f64 {
+        match self {
+            Self::Power(..) => {
+                let (center, radius) = center_and_radius(interval);
+                ((x - center) / radius).abs()
+            }
+            Self::Expansion(expansion) => {
+                let entry = expansion.polynomial.granularity.entry(element, shape);
+                ((x - expansion.center[entry]) / expansion.radius[entry]).abs()
+            }
+            Self::Composite(form) => (x / form.bound).abs(),
         }
     }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::approximate::Form;
 use crate::approximate::form;
+use crate::approximate::ranges::Reach;
 use crate::calibrate::Interval;
 use crate::nn::{self, Granularity};
 
@@ -39,6 +40,9 @@ pub struct ActivationReport {
     pub max_error: f64,
     /// Fraction of held-back operands outside their interval.
     pub exceedance: f64,
+    /// How far the polynomial network takes the operand.
+    #[serde(default)]
+    pub reach: Reach,
     /// How the polynomial is evaluated.
     pub form: Form,
     /// Levels that it takes; a line is merged into its neighbours and takes none.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-use crate::approximate::ApproximateOptions;
 use crate::approximate::domain::Domain;
 use crate::approximate::entries::{LayerSamples, coefficient_ranges};
 use crate::approximate::fit_degree::{fit_degree, interpolate};
@@ -13,8 +12,10 @@ use crate::approximate::fit_layer::{Form, fit_layer};
 use crate::approximate::fit_options::Targets;
 use crate::approximate::form::is_foldable;
 use crate::approximate::minimax::fit_composite;
+use crate::approximate::ranges::{RangeAlarm, Reach, propagate, reach_of};
 use crate::approximate::replacement::{Replacement, depth_of};
 use crate::approximate::report::{ActivationReport, function_name, granularity_name};
+use crate::approximate::{ApproximateError, ApproximateOptions};
 use crate::calibrate::{Interval, Samples};
 use crate::error::UnsupportedNode;
 use crate::evaluate::evaluate_node;
@@ -39,12 +40,12 @@ struct Values {
 /// Fits the activations in evaluation order. Values are dropped after their last reader.
 ///
 /// # Errors
-/// Every node whose rule does not apply to it.
+/// Every node whose rule does not apply to it; a polynomial network that leaves its intervals far behind.
 pub(crate) fn fit_activations(
     graph: &Graph<nn::Op>,
     samples: &Samples,
     options: &ApproximateOptions,
-) -> Result<BTreeMap<NodeId, Fitted>, Vec<UnsupportedNode>> {
+) -> Result<BTreeMap<NodeId, Fitted>, ApproximateError> {
     let (mut fitted, mut refused) = (BTreeMap::new(), Vec::new());
     let mut readers = graph.use_counts();
     let mut values: Vec<Values> = vec![Values::default(); graph.len()];
@@ -68,7 +69,8 @@ pub(crate) fn fit_activations(
                 None
             });
             let polynomial = match replaced {
-                Some(replaced) => {
+                Some(mut replaced) => {
+                    replaced.report.reach = check_reach(&replaced, operands, node)?;
                     let apply = |x: &Vec<f64>| replaced.replacement.apply(x, &node.shape);
                     let result = operands.par_iter().map(apply).collect();
                     fitted.insert(id, replaced);
@@ -86,7 +88,47 @@ pub(crate) fn fit_activations(
             }
         }
     }
-    if refused.is_empty() { Ok(fitted) } else { Err(refused) }
+    if !refused.is_empty() {
+        return Err(ApproximateError::Unsupported(refused));
+    }
+    guarantee_ranges(graph, samples, options.margin, &mut fitted);
+    Ok(fitted)
+}
+
+/// How far the polynomial network takes an operand.
+///
+/// # Errors
+/// [`ApproximateError::Diverges`].
+fn check_reach(fitted: &Fitted, operands: &[Vec<f64>], node: &Node<nn::Op>) -> Result<Reach, ApproximateError> {
+    let reach = reach_of(&fitted.replacement, operands, &node.shape, fitted.report.interval);
+    let alarm = RangeAlarm {
+        node: node.name.clone(),
+        reach,
+    };
+    if alarm.has_diverged() {
+        return Err(ApproximateError::Diverges(alarm));
+    }
+    Ok(reach)
+}
+
+/// Adds to the reports how far operands could go at worst.
+fn guarantee_ranges(graph: &Graph<nn::Op>, samples: &Samples, margin: f64, fitted: &mut BTreeMap<NodeId, Fitted>) {
+    let mut inputs = vec![Interval::EMPTY; samples.get(0).len()];
+    for sample in samples.iter() {
+        inputs
+            .iter_mut()
+            .zip(sample)
+            .for_each(|(interval, &x)| interval.include(x));
+    }
+    let inputs: Vec<Interval> = inputs.into_iter().map(|interval| interval.widened(margin)).collect();
+    let polynomials = fitted
+        .iter()
+        .map(|(&id, fitted)| (id, (fitted.replacement.clone(), fitted.report.interval)));
+    for (id, distance) in propagate(graph, &inputs, &polynomials.collect()) {
+        if let Some(fitted) = fitted.get_mut(&id) {
+            fitted.report.reach.guaranteed = distance;
+        }
+    }
 }
 
 /// A node's values on every sample. Samples are independent of each other, so the number of threads changes nothing.
@@ -184,6 +226,7 @@ fn replace_activation(
         return Err(refused);
     }
     let fit = match rule {
+        // What chooses automatically starts from here.
         ActivationRule::Quadratic | ActivationRule::Auto => fit_layer(function, layer, options),
         ActivationRule::LeastSquares { degree: 1 | 2 } => fit_layer(function, layer, options),
         ActivationRule::LeastSquares { degree } => fit_degree(function, layer, options, degree as usize),
@@ -206,6 +249,7 @@ fn replace_activation(
         mse: fit.mse,
         max_error: fit.max_error,
         exceedance: fit.exceedance,
+        reach: Reach::default(),
         form: fit.form,
         depth: fit.replacement.depth(),
         reason: fit.reason,
@@ -231,6 +275,7 @@ fn exact_polynomial(node: &Node<nn::Op>, polynomial: &Polynomial, operands: &[Ve
         mse: 0.0,
         max_error: 0.0,
         exceedance: 0.0,
+        reach: Reach::default(),
         form,
         depth: depth_of(form, coefficients.ncols() - 1),
         reason: reason.to_owned(),
