@@ -44,7 +44,7 @@ impl Network {
         InputSpec {
             name: self.imported.input_name.clone(),
             shape,
-            layout: VectorLayout { len, period: len },
+            layout: VectorLayout::vector(len, len),
             normalization,
             range: CalibratedRange {
                 min: f64::MIN,

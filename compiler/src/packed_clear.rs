@@ -3,7 +3,7 @@
 //! It rotates, multiplies by diagonals and folds exactly as a plan would, in f64, and knows nothing of matrices.
 
 use heron_params::chebyshev_value;
-use heron_plan::{Constant, Geometry, LinearMap, SlotPolynomial, Weights};
+use heron_plan::{Constant, Diagonals, LinearMap, SlotPolynomial, Weights};
 
 use crate::slots::{Compute, Packed};
 
@@ -66,25 +66,25 @@ pub fn evaluate_packed(packed: &Packed, inputs: &[&[f64]]) -> Vec<Vec<f64>> {
 
 /// A polynomial in every slot; zero in slots without an element.
 fn apply_polynomial(poly: &SlotPolynomial, data: &[f64], x: &[f64]) -> Vec<f64> {
-    let (len, period) = poly
-        .layout
-        .map_or((1, 1), |layout| (layout.len as usize, layout.period as usize));
+    let len = poly.layout.map_or(1, |layout| layout.len as usize);
     let elements: Vec<Vec<f64>> = (0..len).map(|element| poly.dense(data, element)).collect();
-    let value = |(slot, &x): (usize, &f64)| elements.get(slot % period).map_or(0.0, |c| chebyshev_value(c, x));
+    let value = |(slot, &x): (usize, &f64)| {
+        let element = poly.layout.map_or(Some(0), |layout| layout.element(slot));
+        element.map_or(0.0, |element| chebyshev_value(&elements[element], x))
+    };
     x.iter().enumerate().map(value).collect()
 }
 
 /// A linear map applied by its diagonals: babies inside giants, then the fold.
 fn apply_map(map: &LinearMap, weights: &Weights, operands: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let Geometry::Dense { weights: matrix, .. } = map.geometry;
-    let matrix = tensor(weights, matrix);
+    let diagonals = Diagonals::new(map, tensor(weights, map.geometry.weights()));
     let slots = operands.first().map_or(0, Vec::len);
     let mut sums = vec![vec![0.0; slots]; operands.len()];
     let mut diagonal = vec![0.0; slots];
     for giant in map.giant_steps() {
         let mut inner = vec![vec![0.0; slots]; operands.len()];
         for d in giant.diagonals {
-            map.diagonal(matrix, d, giant.rotation, &mut diagonal);
+            diagonals.write(d, giant.rotation, &mut diagonal);
             let baby = (d - giant.rotation.0) as usize;
             for (inner, operand) in inner.iter_mut().zip(operands) {
                 multiply_add(inner, &diagonal, operand, baby);

@@ -197,7 +197,7 @@ fn layer(program: &CkksProgram, run: &[Line], counts: &[OpCounts]) -> LayerRepor
         level_in,
         level_out: last.level,
         depth: level_in.0 - last.level.0,
-        diagonals: maps.map(heron_plan::LinearMap::n_diagonals).sum(),
+        diagonals: maps.map(|map| map.diagonals().len() as u32).sum(),
         counts: total,
         rotations: total.rotations(),
         key_bytes: keys.bytes(&program.params, false),

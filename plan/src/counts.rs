@@ -75,12 +75,12 @@ pub struct ProgramCounts {
 impl LinearMap {
     /// What one application of the map costs.
     pub fn counts(&self) -> OpCounts {
-        let diagonals = self.n_diagonals();
-        let baby = self.steps.baby.max(1);
+        let diagonals = self.diagonals();
+        let (babies, giants) = self.steps.rotations(&diagonals);
         OpCounts {
-            hoisted_rotations: u64::from(baby.min(diagonals).saturating_sub(1)),
-            full_rotations: u64::from(diagonals.div_ceil(baby).saturating_sub(1)) + self.fold.len() as u64,
-            plaintext_products: u64::from(diagonals),
+            hoisted_rotations: babies.len() as u64,
+            full_rotations: (giants.len() + self.fold.len()) as u64,
+            plaintext_products: diagonals.len() as u64,
             ..OpCounts::default()
         }
     }

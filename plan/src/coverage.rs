@@ -45,7 +45,7 @@ impl LinearMap {
         if self.input.is_cyclic(slots.0 as usize) {
             return slots.0 as usize;
         }
-        self.active_slots(slots) + self.n_diagonals().saturating_sub(1) as usize
+        self.active_slots(slots) + self.modulus().saturating_sub(1) as usize
     }
 
     /// How many leading slots of the result follow the output layout: all of them, or fewer where the slots end inside a
@@ -89,15 +89,30 @@ impl LinearMap {
                 expected,
             ));
         }
-        let Geometry::Dense { rows, cols, .. } = self.geometry;
-        if (rows, cols) != (self.output.len, self.input.len) {
-            let expected = format!("{} x {}, as the layouts say", self.output.len, self.input.len);
-            defects.push(defect(DefectKind::Shape, format!("a {rows} x {cols} matrix"), expected));
-        }
+        defects.extend(self.shape_defect());
         if defects.iter().all(|d| d.kind != DefectKind::Layout) {
             defects.extend(self.fold_defect(slots));
         }
         defects
+    }
+
+    /// The matrix's defect, if it has one.
+    fn shape_defect(&self) -> Option<Defect> {
+        let expected = format!("{} x {}, as the layouts say", self.output.len, self.input.len);
+        let dimensions = self.geometry.dimensions();
+        if dimensions != Some((self.output.len, self.input.len)) {
+            let found = dimensions.map_or("a huge matrix".to_owned(), |(rows, cols)| {
+                format!("a {rows} x {cols} matrix")
+            });
+            return Some(defect(DefectKind::Shape, found, expected));
+        }
+        match &self.geometry {
+            Geometry::Dense { .. } => None,
+            Geometry::Convolution(conv) => {
+                let found = conv.defect(self.input, self.output)?;
+                Some(defect(DefectKind::Shape, found, expected))
+            }
+        }
     }
 
     /// The fold's defect, if it has one. Needs layouts that fit.
@@ -120,7 +135,7 @@ impl LinearMap {
             return Some(defect(DefectKind::Fold, found, expected));
         }
         if self.input.is_cyclic(total) {
-            let whole = 1usize << steps == blocks as usize && self.slots_written(slots) >= self.output.len as usize;
+            let whole = 1usize << steps == blocks as usize && self.slots_written(slots) >= self.output.span();
             let expected = format!("{} steps to add {blocks} blocks of {period} slots", blocks.ilog2());
             return (!whole).then(|| defect(DefectKind::Fold, found, expected));
         }

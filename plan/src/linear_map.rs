@@ -4,8 +4,14 @@
 //! steps and giant steps: `Σ_g rot(Σ_b rot(diag_{g+b}, -g) ⊙ rot(x, b), g)`. `fold` adds rotations of the sum to itself.
 //! Which slots of the result are then right is in `coverage.rs`.
 
+mod convolution;
+mod diagonals;
+
 use heron_params::{Rotation, Slots};
 use serde::{Deserialize, Serialize};
+
+pub use convolution::Convolution;
+pub use diagonals::Diagonals;
 
 use crate::{ConstId, VectorLayout};
 
@@ -25,7 +31,7 @@ pub struct LinearMap {
     pub fold: Vec<Rotation>,
 }
 
-/// The matrix behind a linear map.
+/// The matrix behind a linear map: from elements to elements, whatever slots they lie in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Geometry {
@@ -38,13 +44,66 @@ pub enum Geometry {
         /// Length of the operand.
         cols: u32,
     },
+    /// A two-dimensional convolution.
+    Convolution(Convolution),
+}
+
+impl Geometry {
+    /// The constant that holds the weights.
+    pub fn weights(&self) -> ConstId {
+        match self {
+            Self::Dense { weights, .. } => *weights,
+            Self::Convolution(conv) => conv.weights,
+        }
+    }
+
+    /// The shape of that constant.
+    pub fn weights_shape(&self) -> Vec<usize> {
+        match self {
+            Self::Dense { rows, cols, .. } => vec![*rows as usize, *cols as usize],
+            Self::Convolution(conv) => conv.kernel.map(|dim| dim as usize).to_vec(),
+        }
+    }
+
+    /// Length of the result and of the operand; `None` if they overflow.
+    pub fn dimensions(&self) -> Option<(u32, u32)> {
+        match self {
+            Self::Dense { rows, cols, .. } => Some((*rows, *cols)),
+            Self::Convolution(conv) => conv.dimensions(),
+        }
+    }
+
+    /// `matrix · x`, element by element.
+    ///
+    /// # Shapes
+    /// `weights`: the constant that the geometry names; `x`: as long as the operand.
+    pub fn product(&self, weights: &[f64], x: &[f64]) -> Vec<f64> {
+        self.accumulate(weights, x, |sum, weight, x| sum + weight * x)
+    }
+
+    /// What `add` makes of the entries of each row and the operand's elements, one after the other, from the default on.
+    ///
+    /// # Shapes
+    /// `weights`: the constant that the geometry names; `x`: as long as the operand.
+    ///
+    /// # Cost
+    /// One addition per entry that is not zero.
+    pub fn accumulate<T: Copy + Default>(&self, weights: &[f64], x: &[T], add: impl Fn(T, f64, T) -> T) -> Vec<T> {
+        match self {
+            Self::Dense { cols, .. } => {
+                let row = |row: &[f64]| row.iter().zip(x).fold(T::default(), |sum, (&w, &x)| add(sum, w, x));
+                weights.chunks_exact(*cols as usize).map(row).collect()
+            }
+            Self::Convolution(conv) => conv.accumulate(weights, x, add),
+        }
+    }
 }
 
 /// Baby steps and giant steps: diagonal `d` is baby `d mod baby` of giant `d - d mod baby`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BabyGiant {
-    /// How many diagonals share a giant step; at least 1.
+    /// How many consecutive diagonals share a giant step; at least 1.
     pub baby: u32,
 }
 
@@ -57,15 +116,54 @@ pub struct GiantStep {
     pub diagonals: Vec<u32>,
 }
 
+impl BabyGiant {
+    /// Groups diagonals, given ascending.
+    pub fn giant_steps(self, diagonals: &[u32]) -> Vec<GiantStep> {
+        let baby = self.baby.max(1);
+        diagonals
+            .chunk_by(|a, b| a / baby == b / baby)
+            .map(|group| GiantStep {
+                rotation: Rotation(group[0] - group[0] % baby),
+                diagonals: group.to_vec(),
+            })
+            .collect()
+    }
+
+    /// The distinct rotations of the operand and of the inner sums, each ascending, the identity left out.
+    pub fn rotations(self, diagonals: &[u32]) -> (Vec<Rotation>, Vec<Rotation>) {
+        let baby = self.baby.max(1);
+        let distinct = |rotation: fn(u32, u32) -> u32| {
+            let mut all: Vec<u32> = diagonals.iter().map(|&d| rotation(d, baby)).collect();
+            all.sort_unstable();
+            all.dedup();
+            all.into_iter().filter(|&r| r != 0).map(Rotation).collect()
+        };
+        (distinct(|d, baby| d % baby), distinct(|d, baby| d - d % baby))
+    }
+}
+
 impl LinearMap {
-    /// How many generalized diagonals the map has: `gcd(R, P)` for a dense map with output period `R` and input period `P`.
+    /// The diagonals that can be other than zero, by index, ascending; all lie below [`modulus`](Self::modulus).
     ///
-    /// Slot `s` of the sum before the fold collects row `s mod R`; it reads elements `(s + d) mod P` for `d` in
-    /// `0..gcd(R, P)`. By the Chinese remainder theorem every (row, column) pair is met exactly once while `s` runs over
-    /// `0..lcm(R, P)`. With `P = R · 2^k` these are the extended diagonals of the hybrid method (Juvekar et al., *Gazelle*,
-    /// ePrint 2018/073, section 4.2.2); an odd multiple of a smaller power of two uses the free slots instead to have
-    /// fewer diagonals.
-    pub fn n_diagonals(&self) -> u32 {
+    /// # Cost
+    /// A convolution's follow from offsets of channels, rows and columns, each taken once. A dense map's take at most one
+    /// step per row and column, and end as soon as every diagonal is met.
+    pub fn diagonals(&self) -> Vec<u32> {
+        let modulus = self.modulus().max(1);
+        match &self.geometry {
+            Geometry::Dense { .. } => diagonals::dense_indices(self.input, self.output, modulus),
+            Geometry::Convolution(conv) => conv.diagonals(self.input, self.output, modulus),
+        }
+    }
+
+    /// How many diagonals the map has at most: `gcd(R, P)` for an output period `R` and an input period `P`.
+    ///
+    /// Slot `s` of the sum before the fold collects what lies in slot `s mod R` of the result; it reads slots
+    /// `(s + d) mod P` for `d` in `0..gcd(R, P)`. By the Chinese remainder theorem every pair of slots is met exactly once
+    /// while `s` runs over `0..lcm(R, P)`. With `P = R · 2^k` these are the extended diagonals of the hybrid method
+    /// (Juvekar et al., *Gazelle*, ePrint 2018/073, section 4.2.2); an odd multiple of a smaller power of two uses the free
+    /// slots instead to have fewer diagonals.
+    pub fn modulus(&self) -> u32 {
         gcd(self.output.period, self.input.period)
     }
 
@@ -88,17 +186,15 @@ impl LinearMap {
 
     /// How many blocks of `R` slots hold all products of the first repetition of the result: `P / gcd(R, P)`.
     pub(crate) fn blocks(&self) -> u32 {
-        self.input.period.checked_div(self.n_diagonals()).unwrap_or(0)
+        self.input.period.checked_div(self.modulus()).unwrap_or(0)
     }
 
     /// The rotations that a machine needs for the map, folds included, ascending, without repetition.
     pub fn rotations(&self) -> Vec<Rotation> {
-        let giants = self.giant_steps();
-        let babies = giants
-            .iter()
-            .flat_map(|g| g.diagonals.iter().map(|d| Rotation(d - g.rotation.0)));
+        let (babies, giants) = self.steps.rotations(&self.diagonals());
         let mut all: Vec<Rotation> = babies
-            .chain(giants.iter().map(|g| g.rotation))
+            .into_iter()
+            .chain(giants)
             .chain(self.fold.iter().copied())
             .collect();
         all.sort_unstable();
@@ -109,63 +205,7 @@ impl LinearMap {
 
     /// The giant steps, ascending.
     pub fn giant_steps(&self) -> Vec<GiantStep> {
-        let (n, baby) = (self.n_diagonals(), self.steps.baby.max(1));
-        (0..n)
-            .step_by(baby as usize)
-            .map(|start| GiantStep {
-                rotation: Rotation(start),
-                diagonals: (start..n.min(start.saturating_add(baby))).collect(),
-            })
-            .collect()
-    }
-
-    /// Writes diagonal `d`, rotated right by `shift`: `out[i] = diag_d[(i - shift) mod slots]`.
-    ///
-    /// # Shapes
-    /// `weights`: the constant that the geometry names. `out`: one value per slot.
-    ///
-    /// # Cost
-    /// Reads each weight of the diagonal once per repetition; no division in the inner loop. All 128 diagonals of a 784 to
-    /// 128 map in 4096 slots take 0.4 ms on one Xeon core (`plan/tests/diagonals.rs` prints it).
-    ///
-    /// # Panics
-    /// If `weights` has fewer than `rows · cols` elements, or a period is zero: `verify` excludes both.
-    pub fn diagonal(&self, weights: &[f64], d: u32, shift: Rotation, out: &mut [f64]) {
-        out.fill(0.0);
-        let slots = out.len();
-        let active = self.active_slots(Slots(slots as u32)).min(slots);
-        // Slot s reads slot (s + d) mod slots, and lands at (s + shift) mod slots: neither wraps inside a run.
-        let read_wrap = slots - d as usize % slots;
-        let write_wrap = slots - shift.0 as usize % slots;
-        let mut cuts = [0, read_wrap.min(active), write_wrap.min(active), active];
-        cuts.sort_unstable();
-        for run in cuts.windows(2).filter(|run| run[0] < run[1]) {
-            let (read, write) = ((run[0] + d as usize) % slots, (run[0] + shift.0 as usize) % slots);
-            self.write_run(weights, run[0], read, &mut out[write..write + run[1] - run[0]]);
-        }
-    }
-
-    /// Writes consecutive slots of a diagonal: the first collects row `slot mod R` and reads operand slot `read`.
-    fn write_run(&self, weights: &[f64], slot: usize, read: usize, out: &mut [f64]) {
-        let Geometry::Dense { rows, cols, .. } = self.geometry;
-        let (rows, cols) = (rows as usize, cols as usize);
-        let (row_period, column_period) = (self.output.period as usize, self.input.period as usize);
-        let (mut row, mut column, mut rest) = (slot % row_period, read % column_period, out);
-        while !rest.is_empty() {
-            let steps = (row_period - row).min(column_period - column).min(rest.len());
-            let (now, later) = rest.split_at_mut(steps);
-            let inside = rows.saturating_sub(row).min(cols.saturating_sub(column)).min(steps);
-            if inside > 0 {
-                let from = weights[row * cols + column..].iter().step_by(cols + 1);
-                now[..inside]
-                    .iter_mut()
-                    .zip(from)
-                    .for_each(|(to, weight)| *to = *weight);
-            }
-            row = (row + steps) % row_period;
-            column = (column + steps) % column_period;
-            rest = later;
-        }
+        self.steps.giant_steps(&self.diagonals())
     }
 }
 

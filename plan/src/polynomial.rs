@@ -118,7 +118,7 @@ mod tests {
             coefficients: ConstId(0),
             degree,
             parity,
-            layout: len.map(|len| VectorLayout { len, period: len }),
+            layout: len.map(|len| VectorLayout::vector(len, len)),
         }
     }
 

@@ -20,7 +20,7 @@ pub(crate) const FIRST_MAP_COUNTS: OpCounts = OpCounts {
 
 /// A layout.
 pub(crate) fn layout(len: u32, period: u32) -> VectorLayout {
-    VectorLayout { len, period }
+    VectorLayout::vector(len, period)
 }
 
 /// A line with a generous bound.

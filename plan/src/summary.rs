@@ -94,7 +94,7 @@ fn maps(program: &CkksProgram) -> String {
     let mut out = String::from("\n");
     for (index, map) in program.maps.iter().enumerate().take(MAX_MAPS) {
         let (rows, cols, fold) = (map.output, map.input, map.fold.len());
-        let (diagonals, baby) = (map.n_diagonals(), map.steps.baby);
+        let (diagonals, baby) = (map.diagonals().len(), map.steps.baby);
         let _ = write!(
             out,
             "\nm{index}  {cols} to {rows}  {diagonals} diagonals, {baby} a giant step, {fold} folds"

@@ -3,7 +3,7 @@
 //! It resolves operands, frees every value after its last use, and checks that each result has the state that its line
 //! states. What to compute, where, and at which level is in the plan; nothing is decided here.
 
-use heron_plan::{CkksProgram, ConstId, Constant, Geometry, Instruction, Line, MapId, ValueId, Weights};
+use heron_plan::{CkksProgram, ConstId, Constant, Instruction, Line, MapId, ValueId, Weights};
 
 use crate::ErrorKind;
 use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, ResolvedPolynomial, State};
@@ -350,10 +350,9 @@ fn resolve_map<'a>(
     id: MapId,
 ) -> Result<ResolvedMap<'a>, RunError> {
     let map = program.maps.get(id.index()).ok_or(RunError::Map { line, map: id })?;
-    let Geometry::Dense { weights: data, .. } = map.geometry;
     Ok(ResolvedMap {
         id,
         map,
-        weights: constant_data(weights, line, data)?,
+        weights: constant_data(weights, line, map.geometry.weights())?,
     })
 }

@@ -71,8 +71,8 @@ impl ResolvedPolynomial<'_> {
         let Some(layout) = self.poly.layout else {
             return Some(self.poly.dense(self.coefficients, 0));
         };
-        let element = slot % layout.period as usize;
-        (element < layout.len as usize).then(|| self.poly.dense(self.coefficients, element))
+        let element = layout.element(slot)?;
+        Some(self.poly.dense(self.coefficients, element))
     }
 }
 

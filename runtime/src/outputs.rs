@@ -128,7 +128,7 @@ mod tests {
         OutputSpec {
             name: "logits".to_owned(),
             shape: vec![2],
-            layout: VectorLayout { len: 2, period: 2 },
+            layout: VectorLayout::vector(2, 2),
             bound: 10.0,
             error: 0.01,
             tail: vec![],

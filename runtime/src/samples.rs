@@ -125,7 +125,7 @@ mod tests {
         InputSpec {
             name: "image".to_owned(),
             shape: shape.to_vec(),
-            layout: VectorLayout { len, period: len },
+            layout: VectorLayout::vector(len, len),
             normalization,
             range: CalibratedRange { min: -1.0, max: 2.0 },
         }

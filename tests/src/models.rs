@@ -132,7 +132,7 @@ impl Reader {
         let spec = InputSpec {
             name: "input".to_owned(),
             shape: self.shape.clone(),
-            layout: VectorLayout { len, period: len },
+            layout: VectorLayout::vector(len, len),
             normalization: self.normalization.clone(),
             range: CalibratedRange {
                 min: f64::MIN,

@@ -1,24 +1,33 @@
-//! Tensors get slot layouts; dense layers become linear maps on slots.
+//! Tensors get slot layouts; dense layers and convolutions become linear maps on slots.
 //!
 //! ```text
 //! %1 = dense(%0)    →    %1 = linear(%0, diagonals, baby and giant steps, fold) + bias, spread over the slots
+//! %1 = conv(%0)     →    the same: one level for any kernel, stride, dilation, padding and grouping
 //! ```
 //!
-//! Reshapes disappear: a tensor's elements lie in row-major order whatever its shape. Only vectors are packed so far:
-//! everything that looks at positions in an image is refused by name.
+//! The rows of a convolution's matrix are permuted so that its result is already multiplexed: nothing is masked or
+//! collected. Reshapes disappear. Pools and pads have become convolutions before.
+//!
+//! # Source
+//! A. Ebel, K. Garimella, B. Reagen, *Orion* (ASPLOS 2025), section 4: single-shot multiplexing.
 
+mod assign;
 mod layout;
+mod rotations;
+
+use std::convert::Infallible;
 
 use heron_params::Slots;
-use heron_plan::{ConstEntry, ConstId, Constant, Geometry, LinearMap, SlotPolynomial, VectorLayout, Weights};
-use ndarray::{ArcArray1, ArcArray2};
+use heron_plan::{ConstEntry, ConstId, Constant, SlotPolynomial, VectorLayout, Weights};
+use ndarray::ArcArray1;
 
 use crate::error::UnsupportedNode;
 use crate::graph::{Graph, GraphBuilder, Node, NodeId};
 use crate::he;
-use crate::nn::{self, Affine, Chebyshev};
+use crate::nn::{self, Affine, Chebyshev, Granularity};
 use crate::slots::{Compute, Op, Packed};
-use layout::{canonical, input_layout, plan_dense};
+use assign::{assign, geometry};
+use rotations::plan_map;
 
 /// A node whose vectors need more slots than there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,15 +44,22 @@ pub fn unpackable(graph: &Graph<nn::Op>) -> Vec<UnsupportedNode> {
 }
 
 fn refuse(node: &Node<nn::Op>) -> Option<UnsupportedNode> {
-    let images = "packing operations on images is not available yet";
-    let (op, reason) = match node.op {
-        nn::Op::Conv(_) => ("Conv", images),
-        nn::Op::AveragePool(_) => ("AveragePool", images),
-        nn::Op::GlobalAveragePool => ("GlobalAveragePool", images),
-        nn::Op::Pad(_) => ("Pad", images),
-        nn::Op::MaxPool(_) => ("MaxPool", "a maximum has no polynomial of low degree"),
-        nn::Op::Input
+    let (op, reason, advice) = match node.op {
+        nn::Op::MaxPool(_) => (
+            "MaxPool",
+            "a maximum has no polynomial of low degree",
+            "train the network with average pools or strided convolutions instead",
+        ),
+        nn::Op::Pad(_) => (
+            "Pad",
+            "it pads with a value other than zero, or a tensor that is no image",
+            "pad images with zeros",
+        ),
+        nn::Op::AveragePool(_)
+        | nn::Op::GlobalAveragePool
+        | nn::Op::Input
         | nn::Op::Dense { .. }
+        | nn::Op::Conv(_)
         | nn::Op::BatchNorm(_)
         | nn::Op::Affine(_)
         | nn::Op::Add
@@ -61,26 +77,28 @@ fn refuse(node: &Node<nn::Op>) -> Option<UnsupportedNode> {
         node: node.name.clone(),
         op: op.to_owned(),
         reason: reason.to_owned(),
-        advice: "`heron check` and `heron simulate --model` work on this model; compile a network of dense layers"
-            .to_owned(),
+        advice: advice.to_owned(),
     })
 }
 
 /// Packs a network that has nothing [`unpackable`] in it into vectors of `slots`.
 ///
 /// # Errors
-/// The first node whose operand or result does not fit.
+/// The first node whose operand or result does not fit the slots.
 ///
 /// # Panics
 /// On a node that is not packable.
 pub fn pack(graph: &Graph<he::Op>, slots: Slots) -> Result<Packed, TooFewSlots> {
+    let layouts = assign(graph, slots)?.layouts;
     let mut packer = Packer {
         source: graph,
         slots,
+        layouts,
         weights: Weights::default(),
         constants: Vec::new(),
     };
-    let graph = graph.rebuild(|out, id, node, args| packer.node(out, id, node, args))?;
+    let packed: Result<_, Infallible> = graph.rebuild(|out, id, node, args| Ok(packer.node(out, id, node, args)));
+    let Ok(graph) = packed;
     Ok(Packed {
         graph,
         slots,
@@ -92,125 +110,62 @@ pub fn pack(graph: &Graph<he::Op>, slots: Slots) -> Result<Packed, TooFewSlots> 
 struct Packer<'a> {
     source: &'a Graph<he::Op>,
     slots: Slots,
+    layouts: Vec<VectorLayout>,
     weights: Weights,
     constants: Vec<ConstEntry>,
 }
 
 impl Packer<'_> {
-    fn node(
-        &mut self,
-        out: &mut GraphBuilder<Op>,
-        id: NodeId,
-        node: &Node<he::Op>,
-        args: &[NodeId],
-    ) -> Result<NodeId, TooFewSlots> {
-        let layout = match node.op {
-            he::Op::Input => self.input_layout(id, node)?,
-            he::Op::Reshape => return Ok(args[0]),
-            _ => args
-                .first()
-                .map_or_else(|| canonical(node.len()), |&arg| out.node(arg).op.layout),
-        };
-        let (compute, layout) = match &node.op {
-            he::Op::Input => (Compute::Input, layout),
-            he::Op::Dense { weights, bias } => self.dense(node, layout, weights, bias)?,
-            he::Op::Affine(affine) => (self.affine(node, layout, affine), layout),
-            he::Op::Add => (Compute::Add, layout),
-            he::Op::Sub => (Compute::Sub, layout),
-            he::Op::Mul => (Compute::Mul, layout),
-            he::Op::Square => (Compute::Square, layout),
-            he::Op::Polynomial(polynomial) => (self.polynomial(node, layout, polynomial), layout),
-            he::Op::Reshape | he::Op::Conv(_) | he::Op::AveragePool(_) | he::Op::GlobalAveragePool | he::Op::Pad(_) => {
+    fn node(&mut self, out: &mut GraphBuilder<Op>, id: NodeId, node: &Node<he::Op>, args: &[NodeId]) -> NodeId {
+        let layout = self.layouts[id.index()];
+        let compute = match &node.op {
+            he::Op::Input => Compute::Input,
+            he::Op::Dense { weights, bias } => {
+                let shape = [weights.nrows(), weights.ncols()];
+                self.linear(node, layout, (&shape, weights.iter().copied()), bias.iter().copied())
+            }
+            he::Op::Conv(conv) => {
+                let (outputs, per_group, height, width) = conv.weights.dim();
+                let shape = [outputs, per_group, height, width];
+                let bias = (0..node.len()).map(|element| conv.bias[Granularity::Channel.entry(element, &node.shape)]);
+                self.linear(node, layout, (&shape, conv.weights.iter().copied()), bias)
+            }
+            he::Op::Affine(affine) => self.affine(node, layout, affine),
+            he::Op::Add => Compute::Add,
+            he::Op::Sub => Compute::Sub,
+            he::Op::Mul => Compute::Mul,
+            he::Op::Square => Compute::Square,
+            he::Op::Polynomial(polynomial) => self.polynomial(node, layout, polynomial),
+            he::Op::Reshape => return args[0],
+            he::Op::AveragePool(_) | he::Op::GlobalAveragePool | he::Op::Pad(_) => {
                 unreachable!("{} is not packable", node.name)
             }
         };
-        Ok(out.push(
-            &node.name,
-            Op {
-                compute,
-                layout,
-                value: id,
-            },
-            args,
-            &node.shape,
-        ))
-    }
-
-    /// The input's layout: free to choose where only dense layers read it.
-    fn input_layout(&self, input: NodeId, node: &Node<he::Op>) -> Result<VectorLayout, TooFewSlots> {
-        let mut aliases = vec![input];
-        let mut outputs = Vec::new();
-        let mut dense_only = true;
-        for (id, reader) in self.source.iter() {
-            if !reader.args.iter().any(|arg| aliases.contains(arg)) {
-                continue;
-            }
-            match reader.op {
-                he::Op::Reshape => aliases.push(id),
-                he::Op::Dense { .. } => outputs.push(canonical(reader.len())),
-                _ => dense_only = false,
-            }
-        }
-        let free = if dense_only {
-            input_layout(node.len(), &outputs, self.slots)
-        } else {
-            None
+        let op = Op {
+            compute,
+            layout,
+            value: id,
         };
-        let layout = free.unwrap_or_else(|| canonical(node.len()));
-        self.check_fits(node, layout)?;
-        Ok(layout)
+        out.push(&node.name, op, args, &node.shape)
     }
 
-    fn check_fits(&self, node: &Node<he::Op>, layout: VectorLayout) -> Result<(), TooFewSlots> {
-        if layout.period <= self.slots.0 {
-            return Ok(());
-        }
-        Err(TooFewSlots {
-            node: node.name.clone(),
-            needed: layout.period as usize,
-        })
-    }
-
-    fn dense(
+    fn linear(
         &mut self,
         node: &Node<he::Op>,
-        input: VectorLayout,
-        weights: &ArcArray2<f64>,
-        bias: &ArcArray1<f64>,
-    ) -> Result<(Compute, VectorLayout), TooFewSlots> {
-        let output = canonical(node.len());
-        self.check_fits(node, output)?;
-        let needed = (output.period as usize).max(input.period as usize);
-        let plan = plan_dense(input, output, self.slots).ok_or_else(|| TooFewSlots {
-            node: node.name.clone(),
-            needed,
-        })?;
-        let (rows, cols) = weights.dim();
-        let weights = self.constant(
-            &format!("{}.weights", node.name),
-            &[rows, cols],
-            weights.iter().copied(),
-        );
-        let bias = self.constant(&format!("{}.bias", node.name), &[rows], bias.iter().copied());
-        let geometry = Geometry::Dense {
-            weights,
-            rows: rows as u32,
-            cols: cols as u32,
-        };
-        let map = LinearMap {
-            geometry,
-            input,
-            output,
-            steps: plan.steps,
-            fold: plan.fold,
-        };
-        Ok((
-            Compute::Linear {
-                map: Box::new(map),
-                bias,
-            },
-            output,
-        ))
+        output: VectorLayout,
+        (shape, weights): (&[usize], impl Iterator<Item = f64>),
+        bias: impl Iterator<Item = f64>,
+    ) -> Compute {
+        let operand = node.args[0];
+        let weights = self.constant(&format!("{}.weights", node.name), shape, weights);
+        let bias = self.constant(&format!("{}.bias", node.name), &[node.len()], bias);
+        let planned = geometry(node, &self.source.node(operand).shape, weights)
+            .and_then(|geometry| plan_map(geometry, self.layouts[operand.index()], output, self.slots))
+            .expect("layouts are assigned where the map fits");
+        Compute::Linear {
+            map: Box::new(planned.map),
+            bias,
+        }
     }
 
     fn affine(&mut self, node: &Node<he::Op>, layout: VectorLayout, affine: &Affine) -> Compute {

@@ -83,13 +83,13 @@ proptest! {
 fn an_image_classifier_takes_32_diagonals_for_its_first_layer() {
     let packed = check(&network(&[784, 128, 10]), 4096);
     let maps = packed.graph.iter().filter_map(|(_, node)| match &node.op.compute {
-        Compute::Linear { map, .. } => Some((map.n_diagonals(), map.counts().rotations(), map.fold.len())),
+        Compute::Linear { map, .. } => Some((map.diagonals().len(), map.counts().rotations(), map.fold.len())),
         _ => None,
     });
     insta::assert_snapshot!(
         maps.map(|(d, r, f)| format!("{d} diagonals, {r} rotations, {f} of them folds\n")).collect::<String>(),
         @r"
-    32 diagonals, 15 rotations, 5 of them folds
+    32 diagonals, 17 rotations, 5 of them folds
     16 diagonals, 11 rotations, 3 of them folds
     "
     );
@@ -134,7 +134,7 @@ fn what_does_not_fit_is_named() {
 }
 
 #[test]
-fn operations_on_images_are_refused_together() {
+fn what_is_no_sum_is_refused_together() {
     let mut out = GraphBuilder::default();
     let x = out.push("x", nn::Op::Input, &[], &[2, 4, 4]);
     let window = nn::Pool {
@@ -145,10 +145,89 @@ fn operations_on_images_are_refused_together() {
     };
     let max = out.push("max", nn::Op::MaxPool(window), &[x], &[2, 2, 2]);
     let square = out.push("square", nn::Op::Square, &[max], &[2, 2, 2]);
-    let mean = out.push("mean", nn::Op::GlobalAveragePool, &[square], &[2, 1, 1]);
-    let refused = unpackable(&out.finish(mean));
+    let pad = nn::Pad {
+        amounts: vec![(0, 0), (1, 1), (1, 1)],
+        value: 1.0,
+    };
+    let pad = out.push("pad", nn::Op::Pad(pad), &[square], &[2, 4, 4]);
+    let refused = unpackable(&out.finish(pad));
     assert_eq!(
         refused.iter().map(|node| node.node.as_str()).collect::<Vec<_>>(),
-        ["max", "mean"]
+        ["max", "pad"]
     );
+}
+
+/// A convolution between squares, with a branch around it where the shapes allow one.
+fn convolutional() -> impl Strategy<Value = Graph<he::Op>> {
+    let sizes = (1usize..4, 1usize..8, 1usize..8, 1usize..3);
+    let kernel = (1usize..5, 1usize..4, 1usize..4);
+    let steps = (1usize..4, 1usize..4, 1usize..3, 1usize..3);
+    (sizes, kernel, steps, proptest::array::uniform4(0usize..3), 1usize..4).prop_filter_map(
+        "the kernel does not fit",
+        |((per_group, height, width, groups), (outputs, k, l), (sy, sx, dy, dx), pads, seed)| {
+            let conv = |inputs: usize, outputs: usize, seed: usize| nn::Conv {
+                weights: std::sync::Arc::new(ndarray::Array4::from_shape_fn(
+                    (outputs * groups, inputs, k, l),
+                    |(o, i, y, x)| ((o * 31 + i * 17 + y * 7 + x * 3 + seed) % 19) as f64 / 9.0 - 1.0,
+                )),
+                bias: Array1::from_shape_fn(outputs * groups, |o| (o + seed) as f64 / 8.0).into_shared(),
+                strides: [sy, sx],
+                pads,
+                dilations: [dy, dx],
+                groups,
+            };
+            let result = |shape: &[usize], outputs: usize| -> Option<Vec<usize>> {
+                let padded = [shape[1] + pads[0] + pads[2], shape[2] + pads[1] + pads[3]];
+                let count = |axis: usize, size: usize, dilation: usize, stride: usize| {
+                    Some(padded[axis].checked_sub((size - 1) * dilation + 1)? / stride + 1)
+                };
+                Some(vec![outputs * groups, count(0, k, dy, sy)?, count(1, l, dx, sx)?])
+            };
+            let source = [per_group * groups, height, width];
+            let first = result(&source, outputs)?;
+            let second = result(&first, outputs)?;
+            let mut out = GraphBuilder::default();
+            let x = out.push("x", he::Op::Input, &[], &source);
+            let left = out.push("left", he::Op::Conv(conv(per_group, outputs, seed)), &[x], &first);
+            let right = out.push("right", he::Op::Conv(conv(per_group, outputs, seed + 5)), &[x], &first);
+            let square = out.push("square", he::Op::Square, &[left], &first);
+            let sum = out.push("sum", he::Op::Add, &[square, right], &first);
+            let last = out.push("last", he::Op::Conv(conv(outputs, outputs, seed + 2)), &[sum], &second);
+            let flat = out.push("flat", he::Op::Reshape, &[last], &[second.iter().product()]);
+            let fc = out.push("fc", dense(3, second.iter().product(), seed), &[flat], &[3]);
+            Some(out.finish(fc))
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(80))]
+
+    #[test]
+    fn any_convolutions_are_what_the_network_computes(graph in convolutional()) {
+        check(&graph, 8192);
+    }
+}
+
+#[test]
+fn an_image_of_another_size_after_a_reshape_is_packed_as_a_vector() {
+    let conv = |outputs: usize, inputs: usize, kernel: [usize; 2]| {
+        he::Op::Conv(nn::Conv {
+            weights: std::sync::Arc::new(ndarray::Array4::from_elem(
+                (outputs, inputs, kernel[0], kernel[1]),
+                0.25,
+            )),
+            bias: Array1::zeros(outputs).into_shared(),
+            strides: [1, 1],
+            pads: [0; 4],
+            dilations: [1, 1],
+            groups: 1,
+        })
+    };
+    let mut out = GraphBuilder::default();
+    let x = out.push("x", he::Op::Input, &[], &[1, 6, 8]);
+    let first = out.push("first", conv(2, 1, [3, 3]), &[x], &[2, 4, 6]);
+    let row = out.push("row", he::Op::Reshape, &[first], &[2, 1, 24]);
+    let second = out.push("second", conv(3, 2, [1, 5]), &[row], &[3, 1, 20]);
+    check(&out.finish(second), 1024);
 }

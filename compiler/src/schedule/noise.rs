@@ -21,7 +21,7 @@ use heron_plan::{Constant, Geometry, Instruction, LinearMap, SlotPolynomial, Val
 use crate::schedule::levels::{Draft, Drafts};
 use crate::schedule::signs::Signs;
 use crate::schedule::tail::Tail;
-use crate::schedule::values::{LineValues, constant_element, dense_coefficients, of_element, product, tensor};
+use crate::schedule::values::{LineValues, constant_element, dense_coefficients, of_element, tensor};
 
 /// How many probes there are.
 const PROBES: usize = 256;
@@ -431,8 +431,7 @@ impl Prediction<'_> {
         probing: &mut Probing,
     ) -> LineNoise {
         let model = NoiseModel::new(self.params);
-        let Geometry::Dense { weights, cols, .. } = map.geometry;
-        let (matrix, cols) = (tensor(self.weights, weights), cols as usize);
+        let matrix = (&map.geometry, tensor(self.weights, map.geometry.weights()));
         let counts = map.counts();
         let baby = if counts.hoisted_rotations == 0 {
             0.0
@@ -445,19 +444,19 @@ impl Prediction<'_> {
                 .iter()
                 .map(|error| error + probing.signs.next() * baby.sqrt())
                 .collect();
-            product(matrix, cols, &entering)
+            matrix.0.product(matrix.1, &entering)
         };
         let mut noise = LineNoise {
             probes: operand.probes.iter().map(probe).collect(),
             spreads: operand
                 .spreads
                 .iter()
-                .map(|spreads| mapped(matrix, cols, &spreads.iter().map(entering).collect::<Vec<_>>()))
+                .map(|spreads| mapped(matrix, &spreads.iter().map(entering).collect::<Vec<_>>()))
                 .collect(),
-            sources: operand.sources.min(cols),
+            sources: operand.sources.min(map.input.len as usize),
         };
         let blocks = (1u64 << map.fold.len()) as f64;
-        let products = f64::from(map.n_diagonals()) * blocks;
+        let products = counts.plaintext_products as f64 * blocks;
         let encode = square(self.encode_diagonal(line, map));
         let division = square(model.mod_down(line.level, ScalePower::Two));
         let rotations = rotation_variance(map, division, square(model.key_switch(line.level, ScalePower::Two)));
@@ -481,17 +480,14 @@ impl Prediction<'_> {
 
 /// The errors after a matrix. A value of a key that scales the errors of several elements counts for the one to which it
 /// matters most; what the others add is correlation.
-fn mapped(matrix: &[f64], cols: usize, spreads: &[Spread]) -> Vec<Spread> {
-    let row = |row: &[f64]| {
-        row.iter().zip(spreads).fold(Spread::default(), |sum, (&w, spread)| {
-            let term = spread.times(w);
-            Spread {
-                variance: sum.variance + term.variance,
-                share: sum.share.max(term.share),
-            }
-        })
-    };
-    matrix.chunks_exact(cols).map(row).collect()
+fn mapped((matrix, weights): (&Geometry, &[f64]), spreads: &[Spread]) -> Vec<Spread> {
+    matrix.accumulate(weights, spreads, |sum, weight, spread| {
+        let term = spread.times(weight);
+        Spread {
+            variance: sum.variance + term.variance,
+            share: sum.share.max(term.share),
+        }
+    })
 }
 
 /// What giant steps and folds add: each giant step's division and rotation once in every block that the fold sums, each

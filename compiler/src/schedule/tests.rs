@@ -249,10 +249,8 @@ fn run(scheduled: &Scheduled, sample: &[f64], noise: &mut dyn FnMut(&Line, usize
     for line in &scheduled.program.lines {
         match &line.op {
             Instruction::Linear { map, .. } => {
-                let heron_plan::Geometry::Dense {
-                    weights: matrix, cols, ..
-                } = scheduled.program.maps[map.index()].geometry;
-                x = values::product(values::tensor(weights, matrix), cols as usize, &x);
+                let matrix = &scheduled.program.maps[map.index()].geometry;
+                x = matrix.product(values::tensor(weights, matrix.weights()), &x);
             }
             Instruction::AddConst { value, .. } => {
                 x.iter_mut()

@@ -4,7 +4,7 @@
 //! gate checks, and slots without an element are zero throughout.
 
 use heron_params::chebyshev_value;
-use heron_plan::{Constant, Geometry, Instruction, SlotPolynomial, ValueId, Weights};
+use heron_plan::{Constant, Instruction, SlotPolynomial, ValueId, Weights};
 
 use crate::calibrate::Samples;
 use crate::schedule::levels::Drafts;
@@ -60,15 +60,9 @@ pub(crate) fn line_values(drafts: &Drafts, weights: &Weights, samples: &Samples)
         let table = match &line.op {
             Instruction::Input => samples.iter().map(<[f64]>::to_vec).collect(),
             Instruction::Linear { arg, map } => {
-                let Geometry::Dense {
-                    weights: matrix, cols, ..
-                } = drafts.maps[map.index()].geometry;
-                let matrix = tensor(weights, matrix);
-                values
-                    .of(*arg)
-                    .iter()
-                    .map(|x| product(matrix, cols as usize, x))
-                    .collect()
+                let matrix = &drafts.maps[map.index()].geometry;
+                let entries = tensor(weights, matrix.weights());
+                values.of(*arg).iter().map(|x| matrix.product(entries, x)).collect()
             }
             Instruction::Add { lhs, rhs } => zip(*lhs, *rhs, |l, r| l + r),
             Instruction::Sub { lhs, rhs } => zip(*lhs, *rhs, |l, r| l - r),
@@ -113,12 +107,6 @@ pub(crate) fn of_element<T>(entries: &[T], element: usize) -> &T {
     } else {
         &entries[element]
     }
-}
-
-/// `matrix · x` for a row-major matrix.
-pub(crate) fn product(matrix: &[f64], cols: usize, x: &[f64]) -> Vec<f64> {
-    let row = |row: &[f64]| row.iter().zip(x).map(|(w, x)| w * x).sum();
-    matrix.chunks_exact(cols).map(row).collect()
 }
 
 /// One element of a constant.

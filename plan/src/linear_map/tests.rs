@@ -1,5 +1,7 @@
 //! A map applied by its diagonals, against the matrix; and the verifier's algebra against counting.
 
+mod convolutions;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -21,11 +23,12 @@ fn add(sum: &mut [f64], values: &[f64]) {
 /// Evaluates the map as a machine does: babies, giants, folds.
 fn apply(map: &LinearMap, weights: &[f64], x: &[f64]) -> Vec<f64> {
     let mut sum = vec![0.0; x.len()];
+    let diagonals = Diagonals::new(map, weights);
     let mut diagonal = vec![0.0; x.len()];
     for giant in map.giant_steps() {
         let mut inner = vec![0.0; x.len()];
         for &d in &giant.diagonals {
-            map.diagonal(weights, d, giant.rotation, &mut diagonal);
+            diagonals.write(d, giant.rotation, &mut diagonal);
             let baby = rotate(x, Rotation(d - giant.rotation.0));
             inner
                 .iter_mut()
@@ -44,7 +47,7 @@ fn apply(map: &LinearMap, weights: &[f64], x: &[f64]) -> Vec<f64> {
 
 /// A diagonal by its definition, slot by slot.
 fn naive_diagonal(map: &LinearMap, weights: &[f64], d: u32, shift: Rotation, slots: usize) -> Vec<f64> {
-    let Geometry::Dense { rows, cols, .. } = map.geometry;
+    let (rows, cols) = map.geometry.dimensions().expect("test maps are small");
     let entry = |slot: usize| {
         let row = slot % map.output.period as usize;
         let column = map.input.element((slot + d as usize) % slots)?;
@@ -101,7 +104,7 @@ fn sound_map() -> impl Strategy<Value = LinearMap> {
 /// Whether every slot that should hold a result meets each column of its row exactly once: one column at a time, by
 /// counting with weights of one.
 fn meets_everything_once(map: &LinearMap) -> bool {
-    let Geometry::Dense { rows, cols, .. } = map.geometry;
+    let (rows, cols) = map.geometry.dimensions().expect("test maps are small");
     let (rows, cols) = (rows as usize, cols as usize);
     let written = map.slots_written(Slots(SLOTS as u32));
     let weights = vec![1.0; rows * cols];
@@ -119,7 +122,7 @@ proptest! {
 
     #[test]
     fn a_map_is_its_matrix_in_every_repetition_it_writes(map in sound_map(), seed in any::<u64>()) {
-        let Geometry::Dense { rows, cols, .. } = map.geometry;
+        let (rows, cols) = map.geometry.dimensions().expect("test maps are small");
         let (rows, cols) = (rows as usize, cols as usize);
         let (weights, x) = (numbers(rows * cols, seed), numbers(cols, !seed));
         let expected: Vec<f64> =
@@ -136,11 +139,11 @@ proptest! {
 
     #[test]
     fn diagonals_match_their_definition(map in any_map(), seed in any::<u64>(), at in any::<prop::sample::Index>(), shift in 0..SLOTS as u32) {
-        let Geometry::Dense { rows, cols, .. } = map.geometry;
+        let (rows, cols) = map.geometry.dimensions().expect("test maps are small");
         let weights = numbers((rows * cols) as usize, seed);
-        let d = at.index(map.n_diagonals() as usize) as u32;
+        let d = at.index(map.modulus() as usize) as u32;
         let mut out = vec![f64::NAN; SLOTS];
-        map.diagonal(&weights, d, Rotation(shift), &mut out);
+        Diagonals::new(&map, &weights).write(d, Rotation(shift), &mut out);
         prop_assert_eq!(out, naive_diagonal(&map, &weights, d, Rotation(shift), SLOTS));
     }
 }
@@ -164,7 +167,7 @@ fn a_free_period_needs_fewer_diagonals_than_a_power_of_two() {
     for (map, diagonals) in [(&free, 32), (&power, 128)] {
         assert_eq!(map.defects(Slots(4096)), []);
         assert_eq!(map.slots_written(Slots(4096)), 4096);
-        assert_eq!(map.n_diagonals(), diagonals);
+        assert_eq!(map.diagonals().len(), diagonals);
     }
 }
 

@@ -104,14 +104,14 @@ fn plan_and_weights() -> (Plan, Weights) {
         input: InputSpec {
             name: "input".to_owned(),
             shape: vec![3],
-            layout: VectorLayout { len: 3, period: 3 },
+            layout: VectorLayout::vector(3, 3),
             normalization: None,
             range: CalibratedRange { min: 0.0, max: 1.5 },
         },
         output: OutputSpec {
             name: "y".to_owned(),
             shape: vec![2],
-            layout: VectorLayout { len: 2, period: 2 },
+            layout: VectorLayout::vector(2, 2),
             bound: 9.0,
             error: 0.5,
             tail: Vec::new(),

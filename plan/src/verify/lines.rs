@@ -259,12 +259,7 @@ impl Checker<'_> {
             }
             &Instruction::Output { arg } => {
                 let content = self.of(arg)?;
-                self.require_content(
-                    arg,
-                    content,
-                    self.plan.output.layout,
-                    self.plan.output.layout.len as usize,
-                );
+                self.require_content(arg, content, self.plan.output.layout, self.plan.output.layout.span());
                 Some(content)
             }
         }

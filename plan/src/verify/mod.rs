@@ -14,7 +14,7 @@ use heron_params::ParamsError;
 pub use report::{Place, Rule, VerifyError, VerifyErrors};
 
 use crate::tfhe::{self, TfheProgram};
-use crate::{CkksProgram, ClientSpec, FORMAT_VERSION, Geometry, MapId, Plan, Program, Weights};
+use crate::{CkksProgram, ClientSpec, FORMAT_VERSION, MapId, Plan, Program, Weights};
 
 /// Spare bits between a value at its bound and the modulus, beyond the sign.
 pub(crate) const HEADROOM_BITS: f64 = 2.0;
@@ -116,8 +116,7 @@ fn params_hold(report: &mut Report, params: Result<(), ParamsError>) -> bool {
 fn check_maps(report: &mut Report, plan: &Plan, program: &CkksProgram) {
     for (index, map) in program.maps.iter().enumerate() {
         let place = Place::Map(MapId(index as u32));
-        let Geometry::Dense { weights, rows, cols } = map.geometry;
-        let shape = [rows as usize, cols as usize];
+        let (weights, shape) = (map.geometry.weights(), map.geometry.weights_shape());
         interface::check_constant(report, plan, place.clone(), weights, &shape);
         for defect in map.defects(program.params.slots()) {
             report.add(place.clone(), defect.kind.into(), defect.found, defect.expected);

@@ -5,8 +5,8 @@ use heron_params::{
     chebyshev_value,
 };
 use heron_plan::{
-    CkksProgram, ConstEntry, ConstId, Constant, Geometry, Instruction, Line, LinearMap, MapId, SlotPolynomial, ValueId,
-    VectorLayout, Weights,
+    CkksProgram, ConstEntry, ConstId, Constant, Diagonals, Instruction, Line, LinearMap, MapId, SlotPolynomial,
+    ValueId, VectorLayout, Weights,
 };
 
 /// Deviations that no slot of a test exceeds.
@@ -52,10 +52,7 @@ impl ProgramBuilder {
 
     /// Adds a vector as an operand.
     pub fn vector(&mut self, values: Vec<f64>, period: u32) -> Constant {
-        let layout = VectorLayout {
-            len: values.len() as u32,
-            period,
-        };
+        let layout = VectorLayout::vector(values.len() as u32, period);
         Constant::Vector {
             data: self.constant(&[values.len()], values),
             layout,
@@ -184,16 +181,19 @@ impl ProgramBuilder {
     fn predict_linear(&self, map: MapId, x: &Line) -> (f64, f64) {
         let model = NoiseModel::new(&self.program.params);
         let map = &self.program.maps[map.index()];
-        let Geometry::Dense { weights, .. } = map.geometry;
-        let data = self.weights.get(weights).expect("the weights were added before");
+        let data = self
+            .weights
+            .get(map.geometry.weights())
+            .expect("the weights were added before");
         let mut sums = vec![0.0; self.program.params.slots().0 as usize];
         let mut diagonal = sums.clone();
-        for d in 0..map.n_diagonals() {
-            map.diagonal(data, d, Rotation(0), &mut diagonal);
+        let (diagonals, indices) = (Diagonals::new(map, data), map.diagonals());
+        for &d in &indices {
+            diagonals.write(d, Rotation(0), &mut diagonal);
             sums.iter_mut().zip(&diagonal).for_each(|(sum, v)| *sum += v.abs());
         }
         let gain = sums.iter().copied().fold(0.0, f64::max);
-        let encoded = SIGMAS * model.encode(x.level) * f64::from(map.n_diagonals()).sqrt();
+        let encoded = SIGMAS * model.encode(x.level) * (indices.len() as f64).sqrt();
         let baby = SIGMAS * model.key_switch(x.level, ScalePower::One);
         let switched = SIGMAS * model.key_switch(x.level, ScalePower::Two);
         let giants = switched * map.giant_steps().len() as f64;

@@ -221,7 +221,7 @@ fn product_cases() -> Vec<Case> {
 
 /// A polynomial by its terms, the same in all slots or with other numbers for each of three elements every eight slots.
 fn polynomial_case(name: &'static str, degree: u32, parity: Parity, per_element: bool) -> Case {
-    let layout = VectorLayout { len: 3, period: 8 };
+    let layout = VectorLayout::vector(3, 8);
     let poly = SlotPolynomial {
         coefficients: ConstId(0),
         degree,
@@ -321,14 +321,8 @@ impl MapCase {
                 rows: self.rows,
                 cols: self.cols,
             },
-            input: VectorLayout {
-                len: self.cols,
-                period: self.col_period,
-            },
-            output: VectorLayout {
-                len: self.rows,
-                period: self.row_period,
-            },
+            input: VectorLayout::vector(self.cols, self.col_period),
+            output: VectorLayout::vector(self.rows, self.row_period),
             steps: BabyGiant { baby: self.baby },
             fold: self.fold.iter().copied().map(Rotation).collect(),
         })

@@ -1,9 +1,10 @@
 //! The encrypted machine: every instruction is one operation of the CKKS evaluator.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use heron_ckks::{Ciphertext, EvalError, EvaluationKeys, Evaluator, GiantStep, LinearTransform, Polynomial, Term};
 use heron_params::{Level, Rotation};
+use heron_plan::Diagonals;
 
 use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, ResolvedPolynomial, State};
 
@@ -57,8 +58,8 @@ fn plan_polynomial(resolved: ResolvedPolynomial<'_>, slots: usize) -> Result<Pol
 struct PlanTransform<'a> {
     resolved: ResolvedMap<'a>,
     giants: Vec<GiantStep>,
-    /// The giant rotation of each diagonal.
-    shifts: Vec<Rotation>,
+    /// Prepared by the first diagonal that the evaluator asks for: none is, where all are cached.
+    diagonals: OnceLock<Diagonals<'a>>,
 }
 
 impl<'a> PlanTransform<'a> {
@@ -74,12 +75,9 @@ impl<'a> PlanTransform<'a> {
             rotation: step.rotation,
             terms: step.diagonals.iter().map(|&d| term(step.rotation, d)).collect(),
         });
-        let shifts = steps
-            .iter()
-            .flat_map(|step| step.diagonals.iter().map(|_| step.rotation));
         Self {
             giants: giants.collect(),
-            shifts: shifts.collect(),
+            diagonals: OnceLock::new(),
             resolved,
         }
     }
@@ -95,9 +93,10 @@ impl LinearTransform for PlanTransform<'_> {
     }
 
     fn write_diagonal(&self, diagonal: usize, out: &mut [f64]) {
-        self.resolved
-            .map
-            .diagonal(self.resolved.weights, diagonal as u32, self.shifts[diagonal], out);
+        let ResolvedMap { map, weights, .. } = self.resolved;
+        let diagonals = self.diagonals.get_or_init(|| Diagonals::new(map, weights));
+        let giant = diagonal as u32 - diagonal as u32 % map.steps.baby.max(1);
+        diagonals.write(diagonal as u32, Rotation(giant), out);
     }
 }
 

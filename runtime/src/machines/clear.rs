@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use heron_params::{CkksParams, Level, Rotation, ScalePower, chebyshev_value};
-use heron_plan::{LinearMap, MapId};
+use heron_plan::{Diagonals, LinearMap, MapId};
 
 use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, ResolvedPolynomial, State};
 
@@ -19,12 +19,19 @@ pub struct ClearValue {
     pub state: State,
 }
 
+/// One diagonal of a linear map, up to its last non-zero value.
+#[derive(Debug)]
+struct Diagonal {
+    rotation: usize,
+    values: Vec<f64>,
+}
+
 /// Evaluates plans exactly, in f64.
 #[derive(Debug)]
 pub struct Clear {
     slots: usize,
     max_level: Level,
-    diagonals: BTreeMap<MapId, Vec<Vec<f64>>>,
+    diagonals: BTreeMap<MapId, Vec<Diagonal>>,
     cached_bytes: usize,
 }
 
@@ -61,14 +68,14 @@ impl Clear {
         Ok(ClearValue { slots, state })
     }
 
-    /// The diagonals of a map up to their last non-zero value, in order.
-    fn with_diagonals<R>(&mut self, map: ResolvedMap<'_>, apply: impl FnOnce(&[Vec<f64>]) -> R) -> R {
+    /// The diagonals of a map, in order.
+    fn with_diagonals<R>(&mut self, map: ResolvedMap<'_>, apply: impl FnOnce(&[Diagonal]) -> R) -> R {
         if let Some(cached) = self.diagonals.get(&map.id) {
             return apply(cached);
         }
         let computed = diagonals(map.map, map.weights, self.slots);
         let result = apply(&computed);
-        let bytes = size_of::<f64>() * computed.iter().map(Vec::len).sum::<usize>();
+        let bytes = size_of::<f64>() * computed.iter().map(|diagonal| diagonal.values.len()).sum::<usize>();
         if self.cached_bytes + bytes <= DIAGONAL_BUDGET_BYTES {
             self.cached_bytes += bytes;
             self.diagonals.insert(map.id, computed);
@@ -77,15 +84,19 @@ impl Clear {
     }
 }
 
-fn diagonals(map: &LinearMap, weights: &[f64], slots: usize) -> Vec<Vec<f64>> {
-    let diagonal = |d| {
+fn diagonals(map: &LinearMap, weights: &[f64], slots: usize) -> Vec<Diagonal> {
+    let written = Diagonals::new(map, weights);
+    let diagonal = |rotation: u32| {
         let mut values = vec![0.0; slots];
-        map.diagonal(weights, d, Rotation(0), &mut values);
+        written.write(rotation, Rotation(0), &mut values);
         let used = values.iter().rposition(|&v| v != 0.0).map_or(0, |last| last + 1);
         values.truncate(used);
-        values
+        Diagonal {
+            rotation: rotation as usize,
+            values,
+        }
     };
-    (0..map.n_diagonals()).map(diagonal).collect()
+    map.diagonals().into_iter().map(diagonal).collect()
 }
 
 /// `values` rotated left.
@@ -147,9 +158,9 @@ impl Machine for Clear {
             // Twice over, so that a rotation is a slice.
             let doubled = [arg.slots.as_slice(), arg.slots.as_slice()].concat();
             let mut sum = vec![0.0; n];
-            for (d, diagonal) in diagonals.iter().enumerate() {
-                let operand = &doubled[d % n..];
-                for ((sum, a), b) in sum.iter_mut().zip(diagonal).zip(operand) {
+            for diagonal in diagonals {
+                let operand = &doubled[diagonal.rotation % n..];
+                for ((sum, a), b) in sum.iter_mut().zip(&diagonal.values).zip(operand) {
                     *sum += a * b;
                 }
             }

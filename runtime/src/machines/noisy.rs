@@ -5,6 +5,7 @@
 //! machine is one key.
 
 use heron_params::{ChebyshevSplit, CkksParams, Level, NoiseModel, OperationNoise, Rotation, ScalePower};
+use heron_plan::Diagonals;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
@@ -88,11 +89,12 @@ impl Noisy {
         let switched = model.key_switch(level, ScalePower::Two).powi(2);
         let mut variances = vec![divided; n];
         let mut diagonal = vec![0.0; n];
+        let diagonals = Diagonals::new(map.map, map.weights);
         for giant in map.map.giant_steps() {
             let giant_switched = if giant.rotation == Rotation(0) { 0.0 } else { switched };
             variances.iter_mut().for_each(|v| *v += giant_switched);
             for &d in &giant.diagonals {
-                map.map.diagonal(map.weights, d, Rotation(0), &mut diagonal);
+                diagonals.write(d, Rotation(0), &mut diagonal);
                 let baby = if d == giant.rotation.0 { 0.0 } else { baby };
                 for (slot, (variance, weight)) in variances.iter_mut().zip(&diagonal).enumerate() {
                     let x = arg.slots[(slot + d as usize) % n];

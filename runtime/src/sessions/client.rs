@@ -137,10 +137,10 @@ impl SampleEncoder {
         if spec.params != *context.params() {
             return Err(bad("its parameters are not those of the keys"));
         }
-        let slots = spec.params.slots().0;
+        let slots = spec.params.slots();
         let fits = |layout: VectorLayout, shape: &[usize]| {
             let elements = shape.iter().try_fold(1usize, |n, &len| n.checked_mul(len));
-            elements == Some(layout.len as usize) && (1..=layout.period).contains(&layout.len) && layout.len <= slots
+            elements == Some(layout.len as usize) && layout.fits(slots)
         };
         if !fits(spec.input.layout, &spec.input.shape) {
             return Err(bad("the layout of the input does not fit its shape"));

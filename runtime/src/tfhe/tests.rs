@@ -126,10 +126,7 @@ fn bundle(params: TfheParams) -> PlanBundle {
     lines[2].log2_failure = Some(params.log2_misread(scaled, DIVISOR) + rows);
     lines[3].log2_failure = Some(params.log2_misread(lines[2].log2_variance.exp2(), ENTRIES) + rows);
     lines[5].log2_failure = Some(log2_tail(0.5 / OUT_STEPS as f64 / lines[4].log2_variance.exp2().sqrt()) + rows);
-    let vector = |len: usize| VectorLayout {
-        len: len as u32,
-        period: len as u32,
-    };
+    let vector = |len: usize| VectorLayout::vector(len as u32, len as u32);
     let plan = Plan {
         format_version: FORMAT_VERSION,
         name: "integers".to_owned(),

@@ -29,7 +29,7 @@ fn numbers(seed: usize, n: usize) -> Vec<f64> {
 }
 
 fn layout(len: u32, period: u32) -> VectorLayout {
-    VectorLayout { len, period }
+    VectorLayout::vector(len, period)
 }
 
 /// Weights and biases of both layers.
