@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::arrays::write_rows;
 use crate::artefacts::{DIGITS, scratch};
-use crate::heron::{Outcome, binary, heron, names_in, repository, shipped};
+use crate::heron::{Outcome, binary, heron, names_in, shipped};
 use crate::onnx_bytes::with_unsupported_nodes;
 
 const USAGE: i32 = 2;
@@ -228,19 +228,4 @@ fn a_disk_that_is_full() {
         Outcome::of(command, &result).fails(INPUT_OUTPUT, &[output]);
         assert_eq!(names_in(&folder), before);
     }
-}
-
-#[test]
-fn a_convolutional_network_is_checked_but_not_yet_compiled() {
-    let folder = scratch("convolution");
-    let onnx = repository("models/digits_cnn_avgpool/model.onnx").display().to_string();
-    let data = shipped("data/digits.npz");
-    heron(&folder, &format!("check {onnx}")).succeeds();
-    heron(
-        &folder,
-        &format!("simulate --model {onnx} -i {data}:test --labels {data}:test_labels"),
-    )
-    .succeeds();
-    heron(&folder, &format!("compile {onnx} --data {data}:calib -o p.plan")).fails(UNSUPPORTED, &["Conv"]);
-    assert!(names_in(&folder).is_empty());
 }

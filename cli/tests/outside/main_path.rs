@@ -148,6 +148,23 @@ fn digits_with_gelu() {
 }
 
 #[test]
+fn digits_with_convolutions_and_a_pool() {
+    check(&Case {
+        model: "digits_cnn_avgpool",
+        ..DIGITS
+    });
+}
+
+#[test]
+fn digits_with_a_residual_branch() {
+    check(&Case {
+        model: "digits_cnn_residual",
+        range: "--allow-out-of-range",
+        ..DIGITS
+    });
+}
+
+#[test]
 fn breast_cancer_with_relu() {
     let case = Case {
         model: "breast_cancer_mlp_relu",

@@ -111,7 +111,7 @@ fn a_wrong_pass_is_caught() {
 }
 
 #[test]
-fn operations_on_images_are_refused_by_name() {
+fn a_convolutional_network_takes_one_level_for_each_layer_and_pool() {
     let options = CompileOptions::new("cnn");
     let input = CompileInput {
         model: CNN,
@@ -119,11 +119,22 @@ fn operations_on_images_are_refused_by_name() {
         labels: None,
         options: &options,
     };
-    let CompileError::Unsupported(nodes) = compile(input).expect_err("convolutions are not packed") else {
-        panic!("the network is refused for its nodes");
-    };
-    let names: Vec<&str> = nodes.iter().map(|node| node.node.as_str()).collect();
-    assert_eq!(names, ["/c/Conv", "/p/AveragePool", "/c2/Conv"]);
+    let compiled = compile(input).expect("it is packed");
+    let depths: Vec<(&str, u32)> = compiled
+        .report
+        .layers
+        .iter()
+        .map(|l| (l.node.as_str(), l.depth))
+        .collect();
+    let expected = [
+        ("input", 0),
+        ("/c/Conv", 1),
+        ("/a/Relu", 1),
+        ("/c2/Conv", 1),
+        ("/a2/Relu", 1),
+        ("/f/Gemm", 1),
+    ];
+    assert_eq!(depths, expected, "the pool is multiplied into the convolution after it");
 }
 
 #[test]

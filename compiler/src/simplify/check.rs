@@ -27,7 +27,7 @@ pub(super) fn check_unchanged(pass: &Pass, graph: &Graph<Op>) {
 }
 
 #[track_caller]
-fn same_meaning(before: &Graph<Op>, after: &Graph<Op>) {
+pub(super) fn same_meaning(before: &Graph<Op>, after: &Graph<Op>) {
     let length = before.iter().map(|(_, node)| node.len()).next().unwrap_or(0);
     for seed in 0..4 {
         let input = values(length, 1000 + seed).to_vec();

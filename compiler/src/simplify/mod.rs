@@ -8,6 +8,9 @@ mod check;
 mod drop_identity;
 mod fold_batch_norm;
 mod linear;
+mod lower_pads;
+mod lower_pools;
+mod merge_convolutions;
 mod merge_linear;
 mod recognize_gelu;
 mod recognize_polynomial;
@@ -46,8 +49,13 @@ pub const PASSES: &[Pass] = &[
     recognize_gelu::PASS,
     // Beside the other functions that exporters write out.
     recognize_rsqrt::PASS,
-    // Last, because it takes what the recognizers left.
+    // Before merge-linear: scales and shifts then pass into what pools and pads have become.
+    lower_pools::PASS,
+    lower_pads::PASS,
+    // After the recognizers, because it takes what they left.
     merge_linear::PASS,
+    // Last, because it meets fewer maps when scales and shifts are gone.
+    merge_convolutions::PASS,
 ];
 
 /// Why a network was not simplified.

@@ -7,7 +7,7 @@ use heron_runtime::conformance::{Bench, Case, CkksBench, ClearBench, NoisyBench,
 use heron_runtime::interpreter::{Fusion, run};
 use heron_tests::ShippedModel;
 
-use crate::plans::{CONVOLUTIONAL, DENSE, Planned, planned};
+use crate::plans::{Planned, SHIPPED, planned};
 
 /// Rounding of float32, relative to the largest output.
 const F32_TOLERANCE: f64 = 1e-4;
@@ -87,17 +87,14 @@ fn check_on<B: Bench>(name: &'static str, n_samples: usize) {
 
 #[test]
 fn clear_evaluation_gives_what_onnxruntime_gives() {
-    for name in DENSE {
+    for name in SHIPPED {
         check_against_onnxruntime(&planned(name).model);
-    }
-    for name in CONVOLUTIONAL {
-        check_against_onnxruntime(&ShippedModel::load(name).expect("the model ships"));
     }
 }
 
 #[test]
 fn polynomial_networks_keep_their_accuracy_on_the_whole_test_set() {
-    for name in DENSE {
+    for name in SHIPPED {
         let planned = planned(name);
         let test = &planned.model.test;
         let clear: Vec<Vec<f64>> = test
@@ -117,7 +114,7 @@ fn polynomial_networks_keep_their_accuracy_on_the_whole_test_set() {
 
 #[test]
 fn predicted_noise_stays_within_the_stated_errors() {
-    for name in DENSE {
+    for name in SHIPPED {
         check_on::<NoisyBench>(name, N_SAMPLES);
     }
 }
@@ -134,8 +131,14 @@ fn encrypted_diagnoses_stay_within_the_stated_errors() {
 }
 
 #[test]
+fn encrypted_convolutions_stay_within_the_stated_errors() {
+    check_on::<CkksBench>("digits_cnn_avgpool", 1);
+    check_on::<CkksBench>("digits_cnn_residual", 1);
+}
+
+#[test]
 fn every_gate_of_the_compiler_has_compared_something() {
-    for name in DENSE {
+    for name in SHIPPED {
         let gates = &planned(name).compiled.report.gates;
         assert!(gates.len() >= 3, "{name}: {gates:?}");
         assert!(

@@ -57,6 +57,16 @@ fn breast_cancer_mlp_sigmoid_is_as_small() {
 }
 
 #[test]
+fn digits_cnn_avgpool_takes_one_level_for_pool_and_convolution() {
+    check("digits_cnn_avgpool");
+}
+
+#[test]
+fn digits_cnn_residual_has_one_layout_for_both_branches() {
+    check("digits_cnn_residual");
+}
+
+#[test]
 fn mlp_mnist_is_the_widest() {
     check("mlp_mnist");
 }

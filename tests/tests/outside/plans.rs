@@ -1,4 +1,4 @@
-//! The shipped dense networks, each loaded and compiled once.
+//! The shipped networks, each loaded and compiled once.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use heron_compiler::Compiled;
 use heron_tests::ShippedModel;
 
-/// Networks that are compiled: dense ones.
-pub(crate) const DENSE: [&str; 9] = [
+/// The shipped networks.
+pub(crate) const SHIPPED: [&str; 11] = [
     "digits_mlp_relu",
     "digits_mlp_gelu",
     "digits_mlp_sigmoid",
@@ -17,10 +17,9 @@ pub(crate) const DENSE: [&str; 9] = [
     "breast_cancer_mlp_relu",
     "breast_cancer_mlp_sigmoid",
     "mlp_mnist",
+    "digits_cnn_avgpool",
+    "digits_cnn_residual",
 ];
-
-/// Networks that are evaluated in clear only.
-pub(crate) const CONVOLUTIONAL: [&str; 2] = ["digits_cnn_avgpool", "digits_cnn_residual"];
 
 /// A model and its plan.
 pub(crate) struct Planned {
