@@ -13,10 +13,16 @@ use crate::encoder::available_bits;
 use crate::error::EvalError;
 use crate::evaluator::Evaluator;
 use crate::parallel::for_each_limb_pair;
-use crate::polynomial::{Polynomial, Split, basis_factors};
+use crate::polynomial::{DICKSON, FIRST_GIANT, Polynomial, Split, basis_factors};
 
-/// The computed `T_k`, at `Δ`.
-type Basis = BTreeMap<usize, Ciphertext>;
+/// The computed `T_k`.
+type Basis = BTreeMap<usize, Power>;
+
+/// `factor · T_k`, at `Δ`.
+struct Power {
+    ciphertext: Ciphertext,
+    factor: f64,
+}
 
 impl Evaluator {
     /// Evaluates a polynomial in every slot.
@@ -47,57 +53,91 @@ impl Evaluator {
             None => a.clone(),
         };
         let split = polynomial.split();
-        let basis = self.chebyshev_basis(mapped, &split)?;
-        let result = self.split_sum(&split, &basis, Level(a.level.0 - depth + 1))?;
+        let operand = Power {
+            ciphertext: mapped,
+            factor: polynomial.amplification(),
+        };
+        let basis = self.chebyshev_basis(operand, &split)?;
+        let result = self.split_sum(&split, &basis, Level(a.level.0 - depth + 1), 1.0)?;
         self.rescale(&result)
     }
 
     /// Computes the `T_k` that a split needs.
-    fn chebyshev_basis(&self, operand: Ciphertext, split: &Split) -> Result<Basis, EvalError> {
+    fn chebyshev_basis(&self, operand: Power, split: &Split) -> Result<Basis, EvalError> {
+        let amplified = operand.factor > DICKSON;
         let mut basis = Basis::from([(1, operand)]);
         // Ascending, so that the factors are there.
-        for k in split.basis().range(2..) {
-            let (i, j) = basis_factors(*k);
-            let level = basis[&i].level.min(basis[&j].level);
-            let left = self.drop_level(&basis[&i], level)?;
-            let product = if i == j {
-                self.square(&left)
-            } else {
-                self.mul(&left, &self.drop_level(&basis[&j], level)?)
-            }?;
-            let doubled = self.add(&product, &product)?;
-            let difference = match basis.get(&(i - j)) {
-                Some(lower) => self.add_multiple(doubled, lower, &[-1.0])?,
-                None => self.add_const(&doubled, -1.0)?,
-            };
-            basis.insert(*k, self.rescale(&difference)?);
+        for &k in split.basis().range(2..) {
+            let power = self.next_power(k, &basis)?;
+            let is_large = amplified && k >= FIRST_GIANT && power.factor > DICKSON * DICKSON;
+            basis.insert(k, if is_large { self.normalized(&power)? } else { power });
         }
         Ok(basis)
     }
 
-    /// A node of a split at a level, at `Δ²`.
-    fn split_sum(&self, split: &Split, basis: &Basis, level: Level) -> Result<Ciphertext, EvalError> {
+    /// `T_k = 2 T_i T_j - T_(i-j)`, multiplied by the product of the operands' factors instead of 2 unless they are too small.
+    fn next_power(&self, k: usize, basis: &Basis) -> Result<Power, EvalError> {
+        let (i, j) = basis_factors(k);
+        let (left, right) = (&basis[&i], &basis[&j]);
+        let level = left.ciphertext.level.min(right.ciphertext.level);
+        let first = self.drop_level(&left.ciphertext, level)?;
+        let mut product = if i == j {
+            self.square(&first)
+        } else {
+            self.mul(&first, &self.drop_level(&right.ciphertext, level)?)
+        }?;
+        let mut factor = left.factor * right.factor / 2.0;
+        if factor < 1.0 {
+            product = self.add(&product, &product)?;
+            factor *= 2.0;
+        }
+        let difference = match basis.get(&(i - j)) {
+            Some(lower) => self.add_multiple(product, &lower.ciphertext, &[-factor / lower.factor])?,
+            None => self.add_const(&product, -factor)?,
+        };
+        let ciphertext = self.rescale(&difference)?;
+        Ok(Power { ciphertext, factor })
+    }
+
+    /// The same power, brought back to the size `2 T_k` by a product with an integer; its factor is known exactly.
+    fn normalized(&self, power: &Power) -> Result<Power, EvalError> {
+        let scale = self.ctx.params().scale(power.ciphertext.level);
+        let integer = (DICKSON / power.factor * scale).round_ties_even();
+        let shrunk = self.mul_const(&power.ciphertext, integer / scale)?;
+        Ok(Power {
+            ciphertext: self.rescale(&shrunk)?,
+            factor: power.factor * integer / scale,
+        })
+    }
+
+    /// A node of a split times a constant, at a level, at `Δ²`.
+    fn split_sum(&self, split: &Split, basis: &Basis, level: Level, constant: f64) -> Result<Ciphertext, EvalError> {
+        let times = |coefficient: &[f64], by: f64| coefficient.iter().map(|c| c * by).collect::<Vec<f64>>();
         match split {
             Split::Leaf(coefficients) => {
                 let mut sum = self.zero(level);
                 for (k, coefficient) in coefficients.iter().enumerate().skip(1) {
                     if coefficient.iter().any(|&c| c != 0.0) {
-                        sum = self.add_multiple(sum, &basis[&k], coefficient)?;
+                        let power = &basis[&k];
+                        sum =
+                            self.add_multiple(sum, &power.ciphertext, &times(coefficient, constant / power.factor))?;
                     }
                 }
-                self.add_coefficient(&sum, &coefficients[0])
+                self.add_coefficient(&sum, &times(&coefficients[0], constant))
             }
             Split::Product {
                 giant,
                 quotient,
                 remainder,
             } => {
-                let rest = self.split_sum(remainder, basis, level)?;
+                let rest = self.split_sum(remainder, basis, level, constant)?;
+                let power = &basis[giant];
+                let constant = constant / power.factor;
                 if let Some(factor) = quotient.constant() {
-                    return self.add_multiple(rest, &basis[giant], factor);
+                    return self.add_multiple(rest, &power.ciphertext, &times(factor, constant));
                 }
-                let quotient = self.rescale(&self.split_sum(quotient, basis, Level(level.0 + 1))?)?;
-                let product = self.mul(&quotient, &self.drop_level(&basis[giant], level)?)?;
+                let quotient = self.split_sum(quotient, basis, Level(level.0 + 1), constant)?;
+                let product = self.mul(&self.rescale(&quotient)?, &self.drop_level(&power.ciphertext, level)?)?;
                 self.add(&product, &rest)
             }
         }

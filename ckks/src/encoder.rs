@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use heron_params::{Level, ScalePower};
+use zeroize::Zeroize;
 
 use crate::ciphertext::Plaintext;
 use crate::context::Context;
@@ -36,7 +37,20 @@ impl Encoder {
     /// # Errors
     /// [`EncodeError`]: too many values, values that are not finite, or that do not fit the modulus.
     pub fn encode(&self, values: &[f64], level: Level, power: ScalePower) -> Result<Plaintext, EncodeError> {
-        let integers = encode_integers(&self.ctx, values, level, power)?;
+        self.encode_complex([values, &[]], level, power)
+    }
+
+    /// Encodes complex values, given as their real and their imaginary parts; missing parts are zero.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_complex(
+        &self,
+        parts: [&[f64]; 2],
+        level: Level,
+        power: ScalePower,
+    ) -> Result<Plaintext, EncodeError> {
+        let integers = encode_integers(&self.ctx, parts, level, power)?;
         let mut poly = Poly::from_pool(&self.ctx.pool, self.ctx.n(), level.limbs());
         for_each_limb(&mut poly, |i, limb| integers.reduce(self.ctx.prime(i), limb));
         Ok(Plaintext { level, power, poly })
@@ -44,6 +58,13 @@ impl Encoder {
 
     /// The values of all slots.
     pub fn decode(&self, plaintext: &Plaintext) -> Vec<f64> {
+        let [real, mut imaginary] = self.decode_complex(plaintext);
+        imaginary.zeroize();
+        real
+    }
+
+    /// The values of all slots as complex numbers: their real and their imaginary parts.
+    pub fn decode_complex(&self, plaintext: &Plaintext) -> [Vec<f64>; 2] {
         let ctx = &self.ctx;
         let n_read = limbs_to_read(ctx, plaintext.level);
         let mut digits = Poly::from_pool(&ctx.pool, ctx.n(), n_read);
@@ -60,16 +81,16 @@ impl Encoder {
     }
 }
 
-/// Rounded coefficients of values at the scale of a level.
+/// Rounded coefficients of complex slots, given as their real and their imaginary parts, at the scale of a level.
 pub(crate) fn encode_integers(
     ctx: &Context,
-    values: &[f64],
+    parts: [&[f64]; 2],
     level: Level,
     power: ScalePower,
 ) -> Result<Integers, EncodeError> {
     let available_bits = available_bits(ctx, level)?;
     ctx.codec
-        .integers(values, ctx.params().scale_of(level, power), level, available_bits)
+        .complex_integers(parts, ctx.params().scale_of(level, power), level, available_bits)
 }
 
 /// What a coefficient may have at a level: half the modulus.

@@ -151,7 +151,7 @@ impl RotationKey {
 
 impl SeededSwitchKey {
     /// The key from one secret to another, both over all primes.
-    fn generate(ctx: &Context, level: Level, from: &Poly, to: &Poly, rng: &mut Rng) -> Self {
+    pub(crate) fn generate(ctx: &Context, level: Level, from: &Poly, to: &Poly, rng: &mut Rng) -> Self {
         let seed = rng.seed();
         let mut halves = [Vec::new(), Vec::new()];
         for (d, limbs) in ctx.params().digits(level).enumerate() {

@@ -30,6 +30,11 @@ impl SecretKey {
         Self { coefficients, poly }
     }
 
+    /// The coefficients, in the order of the kernels.
+    pub(crate) fn coefficients(&self) -> &[i8] {
+        &self.coefficients
+    }
+
     /// The coefficients of `X^0, X^1, …`.
     pub(crate) fn natural_coefficients(&self) -> Zeroizing<Vec<i8>> {
         let log_n = self.poly.n().trailing_zeros();

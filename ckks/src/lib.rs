@@ -9,6 +9,7 @@
 //! - Slots are real: `N / 2` of them.
 #![deny(unsafe_code)]
 
+pub mod bootstrap;
 mod chebyshev;
 mod ciphertext;
 mod constant;

@@ -120,7 +120,12 @@ impl Evaluator {
         let encoded = map_indices(names.len(), |i| {
             let mut slots = vec![0.0; self.ctx.codec.slots()];
             transform.write_diagonal(names[i], &mut slots);
-            encode_integers(&self.ctx, &slots, level, ScalePower::One).map(|integers| (names[i], integers))
+            let mut imaginary = vec![0.0; self.ctx.codec.slots()];
+            if !transform.write_imaginary(names[i], &mut imaginary) {
+                imaginary.clear();
+            }
+            let encoded = encode_integers(&self.ctx, [&slots, &imaginary], level, ScalePower::One);
+            encoded.map(|integers| (names[i], integers))
         });
         let encoded = encoded.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(self.cache.keep(&self.ctx, transform.id(), level, encoded))

@@ -19,6 +19,14 @@ pub trait LinearTransform: Sync {
     /// # Shapes
     /// `out`: one value per slot; all are overwritten.
     fn write_diagonal(&self, diagonal: usize, out: &mut [f64]);
+
+    /// Writes the imaginary part of one diagonal, if it has one: then true.
+    ///
+    /// # Shapes
+    /// `out`: one value per slot, zero when called.
+    fn write_imaginary(&self, _diagonal: usize, _out: &mut [f64]) -> bool {
+        false
+    }
 }
 
 /// One giant step: a rotated sum of products.

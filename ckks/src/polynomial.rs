@@ -11,7 +11,14 @@ pub struct Polynomial {
     /// `c_0, c_1, …`: each one value, or one value per slot.
     coefficients: Vec<Vec<f64>>,
     interval: (f64, f64),
+    amplification: f64,
 }
+
+/// From this degree on an amplified basis is brought back to its usual size: leaves have lower degrees, and what multiplies a
+/// quotient must be small, since it multiplies the quotient's noise.
+pub(crate) const FIRST_GIANT: usize = 8;
+/// The usual size of a basis that doubles by itself: `2 T_k`.
+pub(crate) const DICKSON: f64 = 2.0;
 
 impl Polynomial {
     /// A polynomial with the same coefficients `c_0, c_1, …` for all slots.
@@ -47,7 +54,40 @@ impl Polynomial {
         if coefficients.iter().flatten().chain([&a, &b]).any(|x| !x.is_finite()) || a >= b {
             return malformed("a coefficient is not finite or the interval is empty");
         }
-        Ok(Self { coefficients, interval })
+        Ok(Self {
+            coefficients,
+            interval,
+            amplification: 1.0,
+        })
+    }
+
+    /// Expects the operand times a factor: `factor · x`, on the interval `[-1, 1]` of `x`.
+    ///
+    /// The noise of the operand, and that of its first powers, counts for less by the factor and more: `T_k` is then computed
+    /// as `2 (factor / 2)^k T_k`. Factor 2 is free; a larger one costs one more level.
+    ///
+    /// # Errors
+    /// [`EvalError::MalformedPolynomial`]: a factor that is not in `[2, 16]`, or another interval.
+    pub fn amplified(mut self, factor: f64) -> Result<Self, EvalError> {
+        if !(DICKSON..=16.0).contains(&factor) || self.affine_map().is_some() {
+            return Err(EvalError::MalformedPolynomial("its operand cannot be amplified"));
+        }
+        self.amplification = factor;
+        Ok(self)
+    }
+
+    /// What the operand is multiplied by.
+    pub(crate) fn amplification(&self) -> f64 {
+        self.amplification
+    }
+
+    /// Whether large powers take one more level.
+    fn delay(&self) -> Delay {
+        if self.amplification > DICKSON {
+            Delay::Giants
+        } else {
+            Delay::None
+        }
     }
 
     /// The degree.
@@ -55,15 +95,19 @@ impl Polynomial {
         self.coefficients.len() - 1
     }
 
-    /// How many levels an evaluation takes: `ceil(log2(degree + 1))`, and one more where the interval is not `[-1, 1]`, for
-    /// the map onto it.
+    /// How many levels an evaluation takes: `ceil(log2(degree + 1))`, one more where the interval is not `[-1, 1]`, for
+    /// the map onto it, and one more where the operand is amplified by more than 2.
     pub fn depth(&self) -> u32 {
         self.inner_depth() + u32::from(self.affine_map().is_some())
     }
 
     /// The depth for an operand in `[-1, 1]`.
     pub(crate) fn inner_depth(&self) -> u32 {
-        usize::BITS - self.degree().leading_zeros()
+        let delay = match self.delay() {
+            Delay::None => 0,
+            Delay::Giants => 1,
+        };
+        usize::BITS - self.degree().leading_zeros() + delay
     }
 
     /// The map `x -> factor · x + offset` onto `[-1, 1]`, unless it is the identity.
@@ -80,9 +124,32 @@ impl Polynomial {
     /// The split with the fewest products of ciphertexts.
     pub(crate) fn split(&self) -> Split {
         let depth = self.inner_depth();
-        let candidates = (1..=depth).map(|log_leaf| Split::new(self.coefficients.clone(), depth - 1, 1 << log_leaf));
+        let split = |log_leaf: u32| Split::new(self.coefficients.clone(), depth - 1, 1usize << log_leaf, self.delay());
+        let candidates = match self.delay() {
+            Delay::None => 1..=depth,
+            // What multiplies a quotient multiplies its noise: large powers stay in leaves.
+            Delay::Giants => FIRST_GIANT.trailing_zeros()..=FIRST_GIANT.trailing_zeros(),
+        };
+        let candidates = candidates.map(split);
         // The first of equals: smaller leaves need fewer powers at once.
         candidates.min_by_key(Split::n_products).expect("depth is at least 1")
+    }
+}
+
+/// Which powers take a level more than their degree says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delay {
+    None,
+    /// Those from [`FIRST_GIANT`] on.
+    Giants,
+}
+
+impl Delay {
+    fn of(self, k: usize) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Giants => u32::from(k >= FIRST_GIANT),
+        }
     }
 }
 
@@ -117,13 +184,13 @@ pub(crate) enum Split {
 impl Split {
     /// Splits until leaves have degrees below `leaf` and powers that are ready `slack` levels below the operand. Only the
     /// leading quotients lack slack; splitting them down to degree 1 is what keeps the depth at its least.
-    fn new(mut coefficients: Vec<Vec<f64>>, slack: u32, leaf: usize) -> Self {
+    fn new(mut coefficients: Vec<Vec<f64>>, slack: u32, leaf: usize, delay: Delay) -> Self {
         while coefficients.len() > 1 && coefficients.last().is_some_and(|last| is_zero(last)) {
             coefficients.pop();
         }
         let degree = coefficients.len() - 1;
         let giant = (degree + 1).next_power_of_two() / 2;
-        let ready = |(k, c): (usize, &Vec<f64>)| k == 0 || is_zero(c) || basis_depth(k) <= slack;
+        let ready = |(k, c): (usize, &Vec<f64>)| k == 0 || is_zero(c) || basis_depth(k) + delay.of(k) <= slack;
         if degree < leaf && coefficients.iter().enumerate().all(ready) {
             return Self::Leaf(coefficients);
         }
@@ -136,8 +203,8 @@ impl Split {
         let quotient = upper.into_iter().enumerate().map(doubled).collect();
         Self::Product {
             giant,
-            quotient: Box::new(Self::new(quotient, slack - 1, leaf)),
-            remainder: Box::new(Self::new(remainder, slack, leaf)),
+            quotient: Box::new(Self::new(quotient, slack - 1, leaf, delay)),
+            remainder: Box::new(Self::new(remainder, slack, leaf, delay)),
         }
     }
 

@@ -63,15 +63,28 @@ impl SlotCodec {
         level: Level,
         available_bits: f64,
     ) -> Result<Integers, EncodeError> {
+        self.complex_integers([values, &[]], scale, level, available_bits)
+    }
+
+    /// [`integers`](Self::integers) of complex slots: their real and their imaginary parts.
+    pub(crate) fn complex_integers(
+        &self,
+        parts: [&[f64]; 2],
+        scale: f64,
+        level: Level,
+        available_bits: f64,
+    ) -> Result<Integers, EncodeError> {
         let slots = self.slots();
-        if values.len() > slots {
-            return Err(EncodeError::TooManyValues {
-                given: values.len(),
-                slots,
-            });
-        }
-        if let Some(slot) = values.iter().position(|v| !v.is_finite()) {
-            return Err(EncodeError::NotFinite { slot });
+        for values in parts {
+            if values.len() > slots {
+                return Err(EncodeError::TooManyValues {
+                    given: values.len(),
+                    slots,
+                });
+            }
+            if let Some(slot) = values.iter().position(|v| !v.is_finite()) {
+                return Err(EncodeError::NotFinite { slot });
+            }
         }
         let too_large = |magnitude: f64| {
             let (magnitude_bits, available_bits) = (libm::log2(magnitude), available_bits.min(MAX_MAGNITUDE_BITS));
@@ -81,15 +94,16 @@ impl SlotCodec {
                 level,
             }
         };
-        let largest_slot = values.iter().fold(0.0, |max: f64, v| max.max(v.abs()));
+        let largest_slot = parts.into_iter().flatten().fold(0.0, |max: f64, v| max.max(v.abs()));
         if largest_slot > MAX_SLOT {
             return Err(too_large(largest_slot * scale));
         }
         let mut buffer = self.pool.take(2 * slots);
         let (re, im) = bytemuck::cast_slice_mut(&mut buffer).split_at_mut(slots);
-        re[..values.len()].copy_from_slice(values);
-        re[values.len()..].fill(0.0);
-        im.fill(0.0);
+        for (part, values) in [&mut *re, &mut *im].into_iter().zip(parts) {
+            part[..values.len()].copy_from_slice(values);
+            part[values.len()..].fill(0.0);
+        }
         self.fft.to_coefficients(re, im);
         let factor = scale / slots as f64;
         let mut magnitude: f64 = 0.0;
@@ -122,10 +136,10 @@ impl SlotCodec {
         Integers { low, high }
     }
 
-    /// The slots of a polynomial, divided by `scale`: the real parts, which hold everything that was encoded.
+    /// The slots of a polynomial, divided by `scale`: their real and their imaginary parts.
     ///
     /// `coefficients` come in the order of the kernels, and are wiped.
-    pub(crate) fn to_slots(&self, coefficients: &mut [f64], scale: f64) -> Vec<f64> {
+    pub(crate) fn to_slots(&self, coefficients: &mut [f64], scale: f64) -> [Vec<f64>; 2] {
         let slots = self.slots();
         let mut transformed = vec![0.0; 2 * slots];
         for (&at, &x) in self.transformed_at.iter().zip(coefficients.iter()) {
@@ -134,10 +148,9 @@ impl SlotCodec {
         coefficients.zeroize();
         let (re, im) = transformed.split_at_mut(slots);
         self.fft.to_slots(re, im);
-        im.zeroize();
-        transformed.truncate(slots);
         transformed.iter_mut().for_each(|x| *x /= scale);
-        transformed
+        let imaginary = transformed.split_off(slots);
+        [transformed, imaginary]
     }
 }
 
@@ -179,7 +192,7 @@ mod tests {
             let scale = (1u64 << 40) as f64;
             let integers = codec.integers(&values, scale, Level(0), 60.0).expect("small values");
             let mut coefficients: Vec<f64> = integers.low.iter().map(|&x| x as f64).collect();
-            let back = codec.to_slots(&mut coefficients, scale);
+            let [back, _] = codec.to_slots(&mut coefficients, scale);
             assert!(values.iter().zip(&back).all(|(a, b)| (a - b).abs() < 1e-9));
             assert!(coefficients.iter().all(|&x| x == 0.0), "wiped");
         }

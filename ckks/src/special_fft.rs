@@ -25,7 +25,7 @@ pub(crate) struct SpecialFft {
 }
 
 /// For butterflies of length `len`: `exp(2πi · (5^j mod 4 len) / (4 len))` for `j` in `0..len / 2`.
-fn turns(len: usize) -> Turns {
+pub(crate) fn turns(len: usize) -> Turns {
     let period = 4 * len;
     let mut power = 1;
     let (mut cos, mut sin) = (Vec::with_capacity(len / 2), Vec::with_capacity(len / 2));

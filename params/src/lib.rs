@@ -3,6 +3,7 @@
 //! Nothing here touches a key or a ciphertext. The compiler reads this crate to choose parameters, `heron-ckks` to build
 //! rings from them, and `heron-plan` to check both.
 
+pub mod bootstrap;
 mod chain;
 mod chebyshev;
 mod key_spec;

@@ -107,3 +107,27 @@ fn too_few_levels_are_refused() {
     let cubic = Polynomial::chebyshev(&coefficients(3, 0.0), (-1.0, 1.0)).expect("well formed");
     assert_eq!(f.eval.polynomial(&a, &cubic).expect("levels").level(), Level(0));
 }
+
+#[test]
+fn an_amplified_operand_gives_the_same_polynomial_with_less_noise() {
+    let mut f = Fixture::new(&INSECURE_DEEP, &[]);
+    let x = f.values(5);
+    for (factor, degree, depth) in [(2.0, 15, 4), (8.0, 7, 4), (8.0, 22, 6), (4.0, 31, 6)] {
+        let c = coefficients(degree, 0.5);
+        let polynomial = Polynomial::chebyshev(&c, (-1.0, 1.0))
+            .and_then(|p| p.amplified(factor))
+            .expect("well formed");
+        let amplified: Vec<f64> = x.iter().map(|x| factor * x).collect();
+        let a = f.encrypt(&amplified, Level(7));
+        let result = f.eval.polynomial(&a, &polynomial).expect("levels");
+        assert_eq!(result.level(), Level(7 - depth));
+        let want: Vec<f64> = x.iter().map(|&x| clenshaw(&c, x)).collect();
+        f.check(&result, &want, BITS + 2);
+    }
+    let refused = |factor| {
+        Polynomial::chebyshev(&[0.0, 1.0], (-1.0, 1.0))
+            .and_then(|p| p.amplified(factor))
+            .is_err()
+    };
+    assert!(refused(1.0) && refused(17.0) && refused(f64::NAN));
+}
