@@ -14,20 +14,15 @@ use crate::poly::Poly;
 /// The complex conjugates of all slots: the automorphism `X -> X^-1`, by the key for it.
 pub(super) fn conjugate(eval: &Evaluator, a: &Ciphertext, key: &RotationKey) -> Ciphertext {
     let ctx = eval.context();
-    let switched = Decomposition::new(ctx, a.level, &a.c1).switch(&key.switch.key);
-    let (mut c0, mut c1) = eval.finish(a.level, &switched, Finish::Keep);
-    let mut out = Ciphertext {
+    let digits = Decomposition::permuted(ctx, a.level, &a.c1, &key.automorphism);
+    let switched = digits.switch(&key.switch.key, [Some(&a.c0), None]);
+    let (c0, c1) = eval.finish(a.level, &switched, Finish::Keep);
+    Ciphertext {
         level: a.level,
         power: a.power,
-        c0: eval.blank(a.level),
-        c1: eval.blank(a.level),
-    };
-    for_each_limb_pair(&mut out.c0, &mut c0, |i, out, limb| {
-        ctx.prime(i).add_assign(limb, a.c0.limb(i));
-        key.automorphism.apply(limb, out);
-    });
-    for_each_limb_pair(&mut out.c1, &mut c1, |_, out, limb| key.automorphism.apply(limb, out));
-    out
+        c0,
+        c1,
+    }
 }
 
 /// The polynomial `X^(N/2)`, whose slots are all `i`, in evaluation form modulo all ciphertext primes.

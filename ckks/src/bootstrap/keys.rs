@@ -89,14 +89,13 @@ fn ephemeral_ring(ctx: &Context) -> Result<Arc<Context>, EvalError> {
 }
 
 fn conjugation_key(ctx: &Context, secret: &SecretKey, level: Level, rng: &mut Rng) -> RotationKey {
-    // The automorphism is its own inverse.
     let automorphism = Automorphism::new(ctx.params().log_n, 2 * ctx.n() as u64 - 1);
-    let mut target = secret.poly.clone();
-    for (out, limb) in target.limbs_mut().zip(secret.poly.limbs()) {
+    let mut source = secret.poly.clone();
+    for (out, limb) in source.limbs_mut().zip(secret.poly.limbs()) {
         automorphism.apply(limb, out);
     }
-    let switch = SeededSwitchKey::generate(ctx, level, &secret.poly, &target, rng);
-    target.zeroize();
+    let switch = SeededSwitchKey::generate(ctx, level, &source, &secret.poly, rng);
+    source.zeroize();
     RotationKey {
         switch,
         automorphism: Arc::new(automorphism),

@@ -52,12 +52,11 @@ pub(super) fn raise(eval: &Evaluator, keys: &BootstrapKeys, a: &Ciphertext, to: 
 /// Both halves under the sparse secret modulo `q_0`, in coefficient form.
 fn under_sparse_secret(eval: &Evaluator, keys: &BootstrapKeys, a: &Ciphertext) -> [Words; 2] {
     let (ctx, ephemeral) = (eval.context(), &keys.ephemeral);
-    let switched = Decomposition::new(ephemeral, Level(0), &a.c1).switch(&keys.to_sparse);
+    let switched = Decomposition::new(ephemeral, Level(0), &a.c1).switch(&keys.to_sparse, [Some(&a.c0), None]);
     let division = &ephemeral.level(Level(0)).mod_down;
     let prime = |position| ephemeral.basis_prime(Level(0), position);
-    let (mut c0, c1) = division.divide_pair(&ephemeral.pool, prime, |half, position| switched.limb(position, half));
+    let (c0, c1) = division.divide_pair(&ephemeral.pool, prime, |half, position| switched.limb(position, half));
     let prime = ctx.prime(0);
-    prime.add_assign(c0.limb_mut(0), a.c0.limb(0));
     let coefficients = |poly: &Poly| {
         let mut out = ctx.pool.take(ctx.n());
         prime.inverse_into(poly.limb(0), prime.scalar(1), 0, &mut out);
