@@ -13,6 +13,7 @@ mod interrupt;
 mod network;
 mod options;
 mod picture;
+mod plot;
 mod security_card;
 mod shipped;
 mod table;

@@ -5,15 +5,15 @@ use std::num::NonZeroUsize;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    CheckArgs, CompileArgs, DecryptArgs, DemoArgs, EncryptArgs, InspectArgs, KeygenArgs, OpsArgs, ReportArgs, RunArgs,
-    SimulateArgs, VerifyArgs,
+    CheckArgs, CompileArgs, DecryptArgs, DemoArgs, EncryptArgs, FitCommandArgs, InspectArgs, KeygenArgs, OpsArgs,
+    ReportArgs, RunArgs, SimulateArgs, VerifyArgs,
 };
 use crate::context::Context;
 use crate::terminal::{Format, Verbosity};
 
 const AFTER_HELP: &str = "\
 Who uses what:
-  author    check, ops, compile, report, simulate
+  author    check, ops, fit, compile, report, simulate
   client    keygen, encrypt, decrypt
   server    run
   everyone  demo, verify, inspect
@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// List the ONNX operators that are supported
     Ops(OpsArgs),
+    /// Fit one function by itself: its polynomial, errors and a plot
+    Fit(FitCommandArgs),
     /// Compile a model to a plan
     Compile(CompileArgs),
     /// Show what a plan costs, layer by layer, and how secure it is
@@ -107,6 +109,7 @@ impl Command {
         match self {
             Self::Check(args) => args.run(context),
             Self::Ops(args) => args.run(context),
+            Self::Fit(args) => args.run(context),
             Self::Compile(args) => args.run(context),
             Self::Report(args) => args.run(context),
             Self::Simulate(args) => args.run(context),

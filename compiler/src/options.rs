@@ -23,6 +23,11 @@ pub enum ActivationRule {
         /// The degree.
         degree: u32,
     },
+    /// The lowest degree that errs by at most `2^-bits` of the function's largest magnitude on its interval.
+    Tolerance {
+        /// Bits.
+        bits: u32,
+    },
     /// A composite of minimax polynomials: a sign that is wrong by at most `2^-alpha` outside a small gap.
     Composite {
         /// Bits of the sign.
@@ -43,6 +48,7 @@ impl fmt::Display for ActivationRule {
             Self::Quadratic => f.write_str("quadratic"),
             Self::LeastSquares { degree } => write!(f, "least-squares:{degree}"),
             Self::Chebyshev { degree } => write!(f, "chebyshev:{degree}"),
+            Self::Tolerance { bits } => write!(f, "tolerance:{bits}"),
             Self::Composite { alpha } => write!(f, "composite:{alpha}"),
             Self::Ola => f.write_str("ola"),
             Self::Auto => f.write_str("auto"),
@@ -67,11 +73,13 @@ impl FromStr for ActivationRule {
             ("quadratic", None) => Ok(Self::Quadratic),
             ("ola", None) => Ok(Self::Ola),
             ("auto", None) => Ok(Self::Auto),
-            ("least-squares", _) => within("degree", 1, MAX_DEGREE).map(|degree| Self::LeastSquares { degree }),
+            ("least-squares", _) => within("degree", 2, MAX_DEGREE).map(|degree| Self::LeastSquares { degree }),
             ("chebyshev", _) => within("degree", 1, MAX_DEGREE).map(|degree| Self::Chebyshev { degree }),
+            ("tolerance", _) => within("number of bits", 1, 40).map(|bits| Self::Tolerance { bits }),
             ("composite", _) => within("number of bits", 4, 14).map(|alpha| Self::Composite { alpha }),
             _ => Err(format!(
-                "there is no rule `{text}`: use quadratic, least-squares:DEGREE, chebyshev:DEGREE, composite:ALPHA, ola or auto"
+                "there is no rule `{text}`: use quadratic, least-squares:DEGREE, chebyshev:DEGREE, tolerance:BITS, composite:ALPHA, ola \
+                 or auto"
             )),
         }
     }
@@ -194,6 +202,7 @@ mod tests {
             "quadratic",
             "least-squares:6",
             "chebyshev:31",
+            "tolerance:10",
             "composite:13",
             "ola",
             "auto",

@@ -76,7 +76,7 @@ pub(crate) fn entries_of(
 }
 
 /// The interval for operands that were seen, never shorter than `2 · least` where the function allows that.
-fn fit_interval(function: Activation, seen: Interval, margin: f64, least: f64, extent: Extent) -> Interval {
+pub(crate) fn fit_interval(function: Activation, seen: Interval, margin: f64, least: f64, extent: Extent) -> Interval {
     let wide = |magnitude: f64| Interval {
         min: -magnitude,
         max: magnitude,

@@ -5,12 +5,16 @@ use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
 use crate::approximate::ApproximateOptions;
-use crate::approximate::chebyshev::{center_and_radius, largest_error, value_on};
+use crate::approximate::chebyshev::{center_and_radius, largest_error, points_of, value_on};
 use crate::approximate::entries::{Extent, LayerSamples, coefficient_ranges, entries_of, hull, mean};
 use crate::approximate::fit_entry::{Goal, words};
 use crate::approximate::fit_layer::{Form, LayerFit};
+use crate::approximate::function_fit::lowest_degree;
+use crate::approximate::remez::minimax;
 use crate::approximate::replacement::{Expansion, Replacement};
+use crate::calibrate::Interval;
 use crate::nn::{Activation, Chebyshev};
+use crate::options::MAX_DEGREE;
 
 /// Fits a layer by the method and under the distribution of the options.
 pub(crate) fn fit_degree(
@@ -33,6 +37,42 @@ pub(crate) fn interpolate(
 ) -> LayerFit {
     let rule = format!("Chebyshev interpolation of degree {degree}");
     fit_entries(function, layer, options, rule, |goal| goal.interpolate(degree))
+}
+
+/// Fits a layer with the lowest degree that errs by at most `2^-bits` of the function's largest magnitude.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn fit_tolerance(
+    function: Activation,
+    layer: LayerSamples<'_>,
+    options: &ApproximateOptions,
+    bits: u32,
+) -> Result<LayerFit, String> {
+    /// The exchange is quick and sure up to here; above, interpolation errs by at most a few times as much.
+    const MINIMAX_DEGREE: usize = 31;
+    let entries = entries_of(function, layer, options.granularity, options.margin, Extent::Tight);
+    let intervals: Vec<Interval> = entries.iter().map(|entry| entry.interval).collect();
+    let largest = |interval: Interval| {
+        points_of(interval, 101)
+            .map(|x| function.apply(x).abs())
+            .fold(0.0, f64::max)
+    };
+    let tolerated = |interval: Interval| libm::ldexp(largest(interval).max(f64::MIN_POSITIVE), -(bits as i32));
+    let degree = lowest_degree(function, &intervals, tolerated, MAX_DEGREE as usize).ok_or_else(|| {
+        let Interval { min, max } = hull(&entries);
+        format!("no polynomial of degree up to {MAX_DEGREE} is within {bits} bits of it from {min:.3} to {max:.3}")
+    })?;
+    let exact = options.fit.smoothing.is_none();
+    Ok(if exact && degree <= MINIMAX_DEGREE {
+        let rule = format!("minimax of degree {degree}, within {bits} bits");
+        fit_entries(function, layer, options, rule, |goal| {
+            minimax(|x| function.apply(x), goal.interval, degree).0
+        })
+    } else {
+        let rule = format!("Chebyshev interpolation of degree {degree}, within {bits} bits");
+        fit_entries(function, layer, options, rule, |goal| goal.interpolate(degree))
+    })
 }
 
 fn fit_entries(

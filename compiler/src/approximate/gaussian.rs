@@ -10,7 +10,7 @@ use crate::approximate::smoothing::{normal_cdf, normal_density};
 use crate::nn::{Activation, Gelu};
 
 /// How far quadrature goes, in deviations: a fourth moment beyond it is below 1e-12.
-const REACH: f64 = 9.0;
+pub(crate) const REACH: f64 = 9.0;
 /// Nodes of the quadrature. A kink errs by the square of their distance, 1e-6 here.
 const NODES: usize = 8001;
 

@@ -19,6 +19,7 @@ mod fit_entry;
 mod fit_layer;
 mod fit_options;
 mod form;
+pub mod function_fit;
 mod gaussian;
 mod least_squares;
 mod lower_polynomials;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::approximate::domain::Domain;
 use crate::approximate::entries::{LayerSamples, coefficient_ranges};
-use crate::approximate::fit_degree::{fit_degree, interpolate};
+use crate::approximate::fit_degree::{fit_degree, fit_tolerance, interpolate};
 use crate::approximate::fit_layer::{Form, fit_layer};
 use crate::approximate::fit_options::Targets;
 use crate::approximate::form::is_foldable;
@@ -231,6 +231,9 @@ fn replace_activation(
         ActivationRule::LeastSquares { degree: 1 | 2 } => fit_layer(function, layer, options),
         ActivationRule::LeastSquares { degree } => fit_degree(function, layer, options, degree as usize),
         ActivationRule::Chebyshev { degree } => interpolate(function, layer, options, degree as usize),
+        ActivationRule::Tolerance { bits } => {
+            fit_tolerance(function, layer, options, bits).map_err(|reason| refuse(&reason))?
+        }
         ActivationRule::Composite { alpha } => {
             fit_composite(function, layer, options, alpha).map_err(|reason| refuse(&reason))?
         }

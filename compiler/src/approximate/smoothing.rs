@@ -126,6 +126,15 @@ impl Smoothed {
     }
 }
 
+/// Whether a function or one of its first derivatives jumps at 0.
+pub(crate) fn has_kink(function: Activation) -> bool {
+    rectifiers(function).is_some()
+        || matches!(
+            function,
+            Activation::Elu { .. } | Activation::Selu { .. } | Activation::Sign | Activation::Clip { .. }
+        )
+}
+
 /// `constant + slope x + Σ bend max(x - at, 0)`.
 struct Rectifiers {
     constant: f64,
