@@ -98,6 +98,11 @@ impl Context {
         self.kernels
     }
 
+    /// How many buffers for polynomials were allocated so far; it stays the same while evaluations repeat.
+    pub fn allocated_buffers(&self) -> u64 {
+        self.pool.allocated()
+    }
+
     /// Frees the buffers that wait for reuse.
     pub fn trim(&self) {
         self.pool.trim();

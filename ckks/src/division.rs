@@ -68,7 +68,7 @@ impl Division {
         let prepared: Vec<&[u64]> = prepared.limbs().collect();
         let (n, middle_words) = (prime(0).degree(), prime(0).middle_words());
         let mut out = Poly::from_pool(pool, n, self.n_kept());
-        for_each_limb_group(&mut out, group_len(1, n), |first, limbs| {
+        for_each_limb_group(&mut out, self.group_len(n), |first, limbs| {
             let mut middles = pool.take(limbs.len() * middle_words);
             match &self.remainder {
                 Remainder::Single => {
@@ -92,6 +92,14 @@ impl Division {
             }
         });
         out
+    }
+
+    /// How many limbs of `n` words to work on at once: one where the remainder is read from one limb anyway.
+    fn group_len(&self, n: usize) -> usize {
+        match &self.remainder {
+            Remainder::Single => 1,
+            Remainder::Converted(_) => group_len(1, n).min(std::env::var("GL").map_or(8, |s| s.parse().unwrap())),
+        }
     }
 
     /// The remainder in coefficient form, as the conversion reads it.

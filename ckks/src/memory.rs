@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroize;
@@ -159,6 +160,7 @@ impl Drop for Words {
 #[derive(Clone, Default)]
 pub struct Pool {
     free: Arc<Mutex<BTreeMap<usize, Vec<Words>>>>,
+    allocated: Arc<AtomicU64>,
 }
 
 impl Pool {
@@ -170,8 +172,14 @@ impl Pool {
     /// A buffer of `len` words, which returns here when it is dropped. Its contents are those of an earlier use, or zeros:
     /// the caller overwrites them.
     pub fn take(&self, len: usize) -> Words {
+        if len == 0 {
+            return Words::zeroed(0);
+        }
         let reused = self.lock().get_mut(&len).and_then(Vec::pop);
-        let mut words = reused.unwrap_or_else(|| Words::zeroed(len));
+        let mut words = reused.unwrap_or_else(|| {
+            self.allocated.fetch_add(1, Ordering::Relaxed);
+            Words::zeroed(len)
+        });
         words.pool = Some(self.clone());
         words
     }
@@ -180,6 +188,11 @@ impl Pool {
     pub fn trim(&self) {
         let freed = std::mem::take(&mut *self.lock());
         drop(freed);
+    }
+
+    /// How many buffers were allocated since the pool was made, because none of their length waited for reuse.
+    pub fn allocated(&self) -> u64 {
+        self.allocated.load(Ordering::Relaxed)
     }
 
     /// Bytes of the buffers that wait for reuse.
@@ -259,7 +272,7 @@ mod tests {
         let copy = again.clone();
         drop(again);
         drop(copy);
-        assert_eq!(pool.idle_bytes(), 2 * 800);
+        assert_eq!((pool.idle_bytes(), pool.allocated()), (2 * 800, 2));
         pool.trim();
         assert_eq!(pool.idle_bytes(), 0);
     }

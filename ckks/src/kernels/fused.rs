@@ -79,7 +79,7 @@ impl NttPrime {
     /// whose baby steps share their digits.
     ///
     /// # Panics
-    /// When the part does not start and end at multiples of 8 inside the limb, or has more than 256 residues; when there are more than [`MAX_DIGITS`] digits; or as
+    /// When the part does not start and end at multiples of 8 inside the limb; when there are more than [`MAX_DIGITS`] digits; or as
     /// [`NttPrime::inner_product`].
     ///
     /// # Source
@@ -100,7 +100,7 @@ impl NttPrime {
         }
         let len = out[0].len();
         self.check_automorphism(Some(key.automorphism));
-        assert!(out[1].len() == len && len <= MAX_COLUMNS, "parts of one length");
+        assert_eq!(out[1].len(), len, "parts of one length");
         let inside = first.checked_add(len).is_some_and(|end| end <= self.degree());
         assert!(
             inside && first.is_multiple_of(LANES) && len.is_multiple_of(LANES),
@@ -243,6 +243,21 @@ pub(super) fn switch(
 }
 
 pub(super) fn rotated_product(
+    prime: &NttPrime,
+    first: usize,
+    digits: &[&[u64]],
+    key: &RotatingKey<'_>,
+    addend: Option<ScaledLimb<'_>>,
+    out: [&mut [u64]; 2],
+) {
+    let [out0, out1] = out;
+    let parts = out0.chunks_mut(MAX_COLUMNS).zip(out1.chunks_mut(MAX_COLUMNS));
+    for (part, (out0, out1)) in parts.enumerate() {
+        rotated_part(prime, first + part * MAX_COLUMNS, digits, key, addend, [out0, out1]);
+    }
+}
+
+fn rotated_part(
     prime: &NttPrime,
     first: usize,
     digits: &[&[u64]],

@@ -6,4 +6,5 @@ mod noise;
 mod polynomials;
 mod refusals;
 mod slots;
+mod steady_state;
 mod threads;

@@ -218,7 +218,7 @@ pub(super) fn rotated_product(
             let digit = simd.permute(order, simd.load(&digit[source]));
             for (sum, component) in sums.iter_mut().zip(&components) {
                 *sum = simd.madd_wide(*sum, digit, simd.load(&component[d][at]));
-                simd.prefetch_far(component[d].as_ptr().wrapping_add(at + ROW_LINES));
+                simd.prefetch(component[d].as_ptr().wrapping_add(at + 16));
             }
         }
         simd.store(out0, simd.reduce_wide(sums[0], upper, &c));
