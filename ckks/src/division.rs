@@ -1,7 +1,6 @@
 //! Exact division with rounding in residue form: rescale, ModDown, and both at once.
 
 use crate::kernels::{BaseConversion, ColumnTarget, NttPrime, Rounding, Scalar};
-use crate::key_switch::group_len;
 use crate::memory::Pool;
 use crate::parallel::{for_each_limb, for_each_limb_group, join};
 use crate::poly::Poly;
@@ -68,7 +67,7 @@ impl Division {
         let prepared: Vec<&[u64]> = prepared.limbs().collect();
         let (n, middle_words) = (prime(0).degree(), prime(0).middle_words());
         let mut out = Poly::from_pool(pool, n, self.n_kept());
-        for_each_limb_group(&mut out, self.group_len(n), |first, limbs| {
+        for_each_limb_group(&mut out, self.group_len(), |first, limbs| {
             let mut middles = pool.take(limbs.len() * middle_words);
             match &self.remainder {
                 Remainder::Single => {
@@ -94,11 +93,12 @@ impl Division {
         out
     }
 
-    /// How many limbs of `n` words to work on at once: one where the remainder is read from one limb anyway.
-    fn group_len(&self, n: usize) -> usize {
+    /// How many limbs to work on at once: conversions read their sources once for two primes; larger groups would push what
+    /// they share out of the second-level cache (measured equal or slower from 4 on, at `N = 2^15` and `2^16`).
+    fn group_len(&self) -> usize {
         match &self.remainder {
             Remainder::Single => 1,
-            Remainder::Converted(_) => group_len(1, n).min(std::env::var("GL").map_or(8, |s| s.parse().unwrap())),
+            Remainder::Converted(_) => 2,
         }
     }
 

@@ -28,6 +28,7 @@ mod fused;
 mod ifma;
 mod modular;
 mod order;
+mod out_of_place;
 mod portable;
 mod prime;
 #[cfg(test)]
@@ -73,6 +74,10 @@ struct Table {
     inverse_row: fn(&NttPrime, usize, &[u64], &mut [u64]),
     /// Second pass of the inverse transform, one tile: multiplies by the scalar and adds the offset.
     inverse_tile: fn(&NttPrime, usize, &[u64], &mut [u64], Scalar, u64),
+    add: fn(&NttPrime, &[u64], &[u64], &mut [u64]),
+    sub: fn(&NttPrime, &[u64], &[u64], &mut [u64]),
+    mul: fn(&NttPrime, &[u64], &[u64], &mut [u64]),
+    mul_scalar: fn(&NttPrime, &[u64], Scalar, &mut [u64]),
     add_assign: fn(&NttPrime, &mut [u64], &[u64]),
     sub_assign: fn(&NttPrime, &mut [u64], &[u64]),
     neg_assign: fn(&NttPrime, &mut [u64]),

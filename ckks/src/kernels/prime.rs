@@ -10,9 +10,6 @@ use crate::memory::with_scratch;
 /// Primes have at most this many bits: four multiples then fit the 52-bit multiplier, and products are exact in two f64.
 pub const MAX_PRIME_BITS: u32 = 50;
 
-/// Words that an operation out of place copies before it works on them in place.
-const COPIED_WORDS: usize = 512;
-
 /// The ring degrees that the kernels support.
 const LOG_N_RANGE: std::ops::RangeInclusive<u32> = 4..=17;
 
@@ -273,36 +270,26 @@ impl NttPrime {
 
     /// `out = a + b`, element by element.
     pub fn add(&self, a: &[u64], b: &[u64], out: &mut [u64]) {
-        self.copied(a, b, out, self.kernels.0.add_assign);
+        self.check(&[a, b, out]);
+        (self.kernels.0.add)(self, a, b, out);
     }
 
     /// `out = a - b`, element by element.
     pub fn sub(&self, a: &[u64], b: &[u64], out: &mut [u64]) {
-        self.copied(a, b, out, self.kernels.0.sub_assign);
+        self.check(&[a, b, out]);
+        (self.kernels.0.sub)(self, a, b, out);
     }
 
     /// `out = a * b`, element by element.
     pub fn mul(&self, a: &[u64], b: &[u64], out: &mut [u64]) {
-        self.copied(a, b, out, self.kernels.0.mul_assign);
+        self.check(&[a, b, out]);
+        (self.kernels.0.mul)(self, a, b, out);
     }
 
     /// `out = a * factor`.
     pub fn mul_scalar(&self, a: &[u64], factor: Scalar, out: &mut [u64]) {
         self.check(&[a, out]);
-        for (out, a) in out.chunks_mut(COPIED_WORDS).zip(a.chunks(COPIED_WORDS)) {
-            out.copy_from_slice(a);
-            (self.kernels.0.mul_scalar_assign)(self, out, factor);
-        }
-    }
-
-    /// `out = operation(a, b)` for an operation in place: copies stay in the first-level cache.
-    fn copied(&self, a: &[u64], b: &[u64], out: &mut [u64], operation: fn(&NttPrime, &mut [u64], &[u64])) {
-        self.check(&[a, b, out]);
-        let inputs = a.chunks(COPIED_WORDS).zip(b.chunks(COPIED_WORDS));
-        for (out, (a, b)) in out.chunks_mut(COPIED_WORDS).zip(inputs) {
-            out.copy_from_slice(a);
-            operation(self, out, b);
-        }
+        (self.kernels.0.mul_scalar)(self, a, factor, out);
     }
 
     /// `sum += a * b`, element by element.

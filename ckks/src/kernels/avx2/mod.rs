@@ -16,6 +16,7 @@ use super::conversion::TargetConstants;
 use super::dispatch::{entries, vector_table};
 use super::fused::{convert_tiles, divide, rotated_product, switch};
 use super::modular::Scalar;
+use super::out_of_place::{add, mul, mul_scalar, sub};
 use super::prime::NttPrime;
 use super::{Automorphism, Table};
 use vector::Avx2;

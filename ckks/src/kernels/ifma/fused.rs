@@ -51,7 +51,6 @@ fn convert_two(
         [upper(simd, primes[0]), upper(simd, primes[1])],
     );
     let [out0, out1] = out;
-    let tile_lines = out0.len();
     // Tiles have at least four lines, a power of two.
     for (block, (out0, out1)) in out0
         .as_chunks_mut::<CONVERTED>()
@@ -64,10 +63,9 @@ fn convert_two(
         let mut sums = [start(simd, targets[0]), start(simd, targets[1])];
         for (i, source) in sources[..count].iter().enumerate() {
             let values: [V; CONVERTED] = simd.gather(source, first, 1);
-            // The next tile follows in the limb.
-            let ahead = source.as_ptr().wrapping_add(first + tile_lines);
+            // Sources come from the third-level cache, in more streams than the hardware reads ahead.
             for line in 0..CONVERTED {
-                simd.prefetch_far(ahead.wrapping_add(line));
+                simd.prefetch(source.as_ptr().wrapping_add(first + 2 * CONVERTED + line));
             }
             for (sums, target) in sums.iter_mut().zip(targets) {
                 let factor = simd.splat(target.factors[i]);
@@ -136,6 +134,7 @@ fn switch_rows<const LIMIT: u32>(
             }
         }
     }
+    let stores = [simd.store_of(lines(out[0])), simd.store_of(lines(out[1]))];
     let [out0, out1] = out.map(|out| lines_mut(out).as_chunks_mut::<ROW_LINES>().0);
     let mut transformed: Rows = [[[0; 8]; ROW_LINES]; MAX_TERMS];
     for (row, (out0, out1)) in out0.iter_mut().zip(out1).enumerate() {
@@ -161,10 +160,11 @@ fn switch_rows<const LIMIT: u32>(
                     simd.prefetch(key[d].as_ptr().wrapping_add(at + ROW_LINES));
                 }
             }
-            simd.store(&mut out0[v], simd.reduce_wide(sums[0], upper, &c));
-            simd.store(&mut out1[v], simd.reduce_wide(sums[1], upper, &c));
+            simd.store_as(stores[0], &mut out0[v], simd.reduce_wide(sums[0], upper, &c));
+            simd.store_as(stores[1], &mut out1[v], simd.reduce_wide(sums[1], upper, &c));
         }
     }
+    simd.fence();
 }
 
 /// A limb that is added to a sum of products.
@@ -258,6 +258,7 @@ fn divide_rows<const LIMIT: u32>(
 ) {
     let (c, stride) = (simd.constants(prime.q()), middle_lines(prime));
     let positive = positive::<LIMIT>(&c);
+    let store = simd.store_of(out);
     let mut transformed = [[0; 8]; ROW_LINES];
     let rows = dividend
         .as_chunks::<ROW_LINES>()
@@ -269,9 +270,10 @@ fn divide_rows<const LIMIT: u32>(
         for (v, (dividend, remainder)) in dividend.iter().zip(&transformed).enumerate() {
             let difference = simd.sub(simd.add(simd.load(dividend), positive), simd.load(remainder));
             let quotient = simd.canonical(simd.mul_lazy(difference, factor, &c), &c);
-            simd.store(&mut out[v], quotient);
+            simd.store_as(store, &mut out[v], quotient);
         }
     }
+    simd.fence();
 }
 
 /// A multiple of the prime that keeps the difference to a lazy row positive.

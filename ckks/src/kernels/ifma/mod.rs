@@ -32,6 +32,10 @@ vector_table!("ifma", "avx512f,avx512dq,avx512ifma", Ifma);
 
 entries! {
     "avx512f,avx512dq,avx512ifma", Ifma;
+    pointwise::add(prime: &NttPrime, a: &[u64], b: &[u64], out: &mut [u64]);
+    pointwise::sub(prime: &NttPrime, a: &[u64], b: &[u64], out: &mut [u64]);
+    pointwise::mul(prime: &NttPrime, a: &[u64], b: &[u64], out: &mut [u64]);
+    pointwise::mul_scalar(prime: &NttPrime, a: &[u64], factor: Scalar, out: &mut [u64]);
     fused::convert_tiles(
         primes: [&NttPrime; 2],
         prepared: &[&[u64]],

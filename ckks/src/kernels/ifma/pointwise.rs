@@ -27,6 +27,46 @@ fn update(simd: Ifma, a: &mut [u64], b: &[u64], operation: impl Fn(V, V) -> V) {
     }
 }
 
+/// `out = operation(a, b)`, vector by vector.
+#[inline(always)]
+fn combine(simd: Ifma, a: &[u64], b: &[u64], out: &mut [u64], operation: impl Fn(V, V) -> V) {
+    let out = lines_mut(out);
+    let store = simd.store_of(out);
+    for ((a, b), out) in lines(a).iter().zip(lines(b)).zip(out) {
+        simd.store_as(store, out, operation(simd.load(a), simd.load(b)));
+    }
+    simd.fence();
+}
+
+#[inline(always)]
+pub(super) fn add(simd: Ifma, prime: &NttPrime, a: &[u64], b: &[u64], out: &mut [u64]) {
+    let c = simd.constants(prime.q());
+    combine(simd, a, b, out, |a, b| simd.reduce_once(simd.add(a, b), &c));
+}
+
+#[inline(always)]
+pub(super) fn sub(simd: Ifma, prime: &NttPrime, a: &[u64], b: &[u64], out: &mut [u64]) {
+    let c = simd.constants(prime.q());
+    combine(simd, a, b, out, |a, b| {
+        let difference = simd.sub(a, b);
+        simd.min(difference, simd.add(difference, c.q))
+    });
+}
+
+#[inline(always)]
+pub(super) fn mul(simd: Ifma, prime: &NttPrime, a: &[u64], b: &[u64], out: &mut [u64]) {
+    let (c, upper) = (simd.constants(prime.q()), upper(simd, prime));
+    combine(simd, a, b, out, |a, b| {
+        simd.reduce_wide(simd.madd_wide(simd.zero_wide(), a, b), upper, &c)
+    });
+}
+
+#[inline(always)]
+pub(super) fn mul_scalar(simd: Ifma, prime: &NttPrime, a: &[u64], factor: Scalar, out: &mut [u64]) {
+    let (c, factor) = (simd.constants(prime.q()), scalar(simd, factor));
+    combine(simd, a, a, out, |a, _| simd.canonical(simd.mul_lazy(a, factor, &c), &c));
+}
+
 /// The multiplication by `2^52 mod q`, which folds the upper half of a wide integer.
 #[inline(always)]
 pub(super) fn upper(simd: Ifma, prime: &NttPrime) -> Multiplier {

@@ -17,6 +17,18 @@ pub(super) type Line = [u64; LANES];
 
 const MASK_52: u64 = (1 << 52) - 1;
 
+/// Lines of a limb from which on results are streamed past the caches: polynomials of such limbs do not fit them, and a
+/// plain store would read what it overwrites.
+const STREAMED_LINES: usize = (1 << 15) / LANES;
+
+/// How a vector is stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Store {
+    Cached,
+    /// Past the caches, to be followed by [`Ifma::fence`].
+    Streamed,
+}
+
 /// Proof that the processor has the instructions: only code compiled for them can make one.
 #[derive(Clone, Copy)]
 pub(super) struct Ifma(());
@@ -99,6 +111,8 @@ instructions! {
     truncate(x: __m512d) -> V = _mm512_cvttpd_epu64(x);
     /// `sum + a * b`, rounded after each operation.
     multiply_then_add(sum: __m512d, a: __m512d, b: __m512d) -> __m512d = _mm512_add_pd(sum, _mm512_mul_pd(a, b));
+    /// Orders streamed stores before whatever follows, so that other threads see them.
+    fence() -> () = _mm_sfence();
     /// Asks for a line of memory, which need not exist.
     prefetch(line: *const Line) -> () = _mm_prefetch::<_MM_HINT_T0>(line.cast());
     /// The same, to the second-level cache.
@@ -106,6 +120,32 @@ instructions! {
 }
 
 impl Ifma {
+    /// How the results of a whole limb are best stored.
+    #[inline(always)]
+    pub(super) fn store_of(self, out: &[Line]) -> Store {
+        if out.len() >= STREAMED_LINES && out.as_ptr().addr().is_multiple_of(size_of::<Line>()) {
+            Store::Streamed
+        } else {
+            Store::Cached
+        }
+    }
+
+    /// Stores a vector of a limb for which [`store_of`](Self::store_of) chose the way.
+    #[inline(always)]
+    pub(super) fn store_as(self, store: Store, line: &mut Line, v: V) {
+        match store {
+            Store::Cached => self.store(line, v),
+            Store::Streamed => {
+                debug_assert!(
+                    line.as_ptr().addr().is_multiple_of(size_of::<Line>()),
+                    "an aligned line"
+                );
+                // SAFETY: `self` exists, so the processor has the features; the line is aligned, since its limb is.
+                unsafe { _mm512_stream_si512(line.as_mut_ptr().cast(), v) };
+            }
+        }
+    }
+
     /// The vectors at `lines[start + k * stride]` for `k < R`.
     #[inline(always)]
     pub(super) fn gather<const R: usize>(self, lines: &[Line], start: usize, stride: usize) -> [V; R] {

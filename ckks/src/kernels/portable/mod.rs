@@ -7,7 +7,7 @@ mod pointwise;
 pub(super) use ntt::Twiddles;
 pub(super) use pointwise::reduce_signed;
 
-use super::{Automorphism, Table, fused};
+use super::{Automorphism, Table, fused, out_of_place};
 
 pub(super) static TABLE: Table = Table {
     name: "portable",
@@ -16,6 +16,10 @@ pub(super) static TABLE: Table = Table {
     forward_row: ntt::forward_row,
     inverse_row: ntt::inverse_row,
     inverse_tile: ntt::inverse_tile,
+    add: out_of_place::add,
+    sub: out_of_place::sub,
+    mul: out_of_place::mul,
+    mul_scalar: out_of_place::mul_scalar,
     add_assign: pointwise::add_assign,
     sub_assign: pointwise::sub_assign,
     neg_assign: pointwise::neg_assign,

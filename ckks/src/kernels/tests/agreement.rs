@@ -5,6 +5,7 @@ use super::super::{
     Rounding, Scalar,
 };
 use super::{inputs, portable, primes_below, random, vector_sets};
+use crate::memory::Words;
 
 /// The sizes of primes that chains use, and those at which lazy reduction changes its pace.
 const PRIME_BITS: [u32; 7] = [26, 36, 40, 45, 46, 48, 50];
@@ -153,6 +154,38 @@ fn switches_and_divisions_from_columns_agree() {
             prime.switch(&digits, key, raised, [&mut out0, &mut out1]);
             results.extend([out0, out1]);
         }
+        results
+    });
+}
+
+/// Something that overwrites a limb.
+type Operation<'a> = &'a dyn Fn(&mut [u64]);
+
+#[test]
+fn results_that_bypass_the_caches_agree() {
+    // Aligned limbs of large rings.
+    check([14, 15, 16], |prime, a, b| {
+        let n = prime.degree();
+        let mut middle = vec![0; prime.middle_words()];
+        prime.reduce_centred_columns(prime, a, &mut middle);
+        let mut outs = [Words::zeroed(n), Words::zeroed(n)];
+        let mut results = Vec::new();
+        let (operation_out, factor) = (&mut outs[0], prime.scalar(prime.q() - 2));
+        let operations: [Operation<'_>; 5] = [
+            &|out| prime.add(a, b, out),
+            &|out| prime.sub(a, b, out),
+            &|out| prime.mul(a, b, out),
+            &|out| prime.mul_scalar(b, factor, out),
+            &|out| prime.divide(&middle, b, factor, out),
+        ];
+        for operation in operations {
+            operation(operation_out);
+            results.push(operation_out.to_vec());
+        }
+        let [out0, out1] = &mut outs;
+        let digits = [Operand::Columns(&middle), Operand::Evaluated(b)];
+        prime.switch(&digits, [&[a, b], &[b, b]], None, [&mut *out0, &mut *out1]);
+        results.extend([out0.to_vec(), out1.to_vec()]);
         results
     });
 }
