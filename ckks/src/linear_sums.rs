@@ -31,7 +31,7 @@ impl<'a> Batch<'a> {
     /// Cuts the giant steps of a transform: one batch for all of them when the diagonals are there modulo every prime, else
     /// batches of so many that their limbs stay few.
     pub(crate) fn cut(transform: &CheckedTransform<'_>, diagonals: &'a Diagonals) -> Vec<Self> {
-        let evaluated = diagonals.values().all(|diagonal| diagonal.limb(0).is_some());
+        let evaluated = diagonals.values().all(EncodedDiagonal::is_evaluated);
         let mut batches: Vec<Self> = Vec::new();
         let mut n_terms = 0;
         for (g, step) in transform.giants.iter().enumerate() {
@@ -81,6 +81,8 @@ impl Residues<'_> {
         let block_len = BLOCK.min(n);
         let reduced = self.reduce(batch);
         let mut rotated = ctx.pool.take(batch.babies.len() * 2 * block_len);
+        let most_terms = batch.steps.iter().map(Vec::len).max().unwrap_or(0);
+        let mut written_out = ctx.pool.take(most_terms * block_len);
         for first in (0..n).step_by(block_len) {
             for (&baby, halves) in batch.babies.iter().zip(rotated.chunks_exact_mut(2 * block_len)) {
                 let (half0, half1) = halves.split_at_mut(block_len);
@@ -89,10 +91,12 @@ impl Residues<'_> {
             let mut reduced = reduced.chunks_exact(n);
             for (g, products) in (batch.first..).zip(&batch.steps) {
                 let block = out.pair_mut(g).map(|limb| &mut limb[first..][..block_len]);
-                let products = products.iter().map(|&(baby, diagonal)| {
-                    let limb = diagonal.limb(self.position).or_else(|| reduced.next());
+                let blocks = written_out.chunks_exact_mut(block_len);
+                let products = products.iter().zip(blocks).map(|(&(baby, diagonal), written_out)| {
+                    let part = diagonal.part(self.position, first, written_out);
+                    let part = part.or_else(|| Some(&reduced.next()?[first..][..block_len]));
                     let (half0, half1) = rotated[2 * baby * block_len..][..2 * block_len].split_at(block_len);
-                    (&limb.unwrap_or(&[])[first..][..block_len], [half0, half1])
+                    (part.unwrap_or(&[]), [half0, half1])
                 });
                 self.sum_products(products, block);
             }
@@ -102,7 +106,7 @@ impl Residues<'_> {
     /// The limbs of those diagonals of a batch that are kept as integers, in order.
     fn reduce(&self, batch: &Batch<'_>) -> Words {
         let n = self.prime.degree();
-        let kept_as_integers = |&&(_, diagonal): &&(usize, &EncodedDiagonal)| diagonal.limb(self.position).is_none();
+        let kept_as_integers = |&&(_, diagonal): &&(usize, &EncodedDiagonal)| !diagonal.is_evaluated();
         let missing = batch.steps.iter().flatten().filter(kept_as_integers);
         let mut limbs = self.transform.eval.ctx.pool.take(missing.clone().count() * n);
         for ((_, diagonal), limb) in missing.zip(limbs.chunks_exact_mut(n)) {

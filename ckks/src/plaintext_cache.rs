@@ -17,14 +17,35 @@ pub(crate) enum EncodedDiagonal {
     Integers(Integers),
     /// Over the whole basis, in evaluation form.
     Evaluated(Poly),
+    /// Over the whole basis, in evaluation form, each residue standing for a run of equal ones: a diagonal that repeats with a
+    /// period below the number of slots is a polynomial in a power of `X`.
+    Runs { values: Poly, len: usize },
 }
 
+/// Shorter runs save too little.
+const MIN_RUN: usize = 4;
+
 impl EncodedDiagonal {
-    /// The limb at a position, if it is there already.
-    pub(crate) fn limb(&self, position: usize) -> Option<&[u64]> {
+    /// Whether it is there modulo every prime.
+    pub(crate) fn is_evaluated(&self) -> bool {
+        match self {
+            Self::Integers(_) => false,
+            Self::Evaluated(_) | Self::Runs { .. } => true,
+        }
+    }
+
+    /// The residues of a block from `first` on at a position, if they are there already; runs are written out to `block`.
+    pub(crate) fn part<'a>(&'a self, position: usize, first: usize, block: &'a mut [u64]) -> Option<&'a [u64]> {
         match self {
             Self::Integers(_) => None,
-            Self::Evaluated(poly) => Some(poly.limb(position)),
+            Self::Evaluated(poly) => Some(&poly.limb(position)[first..][..block.len()]),
+            Self::Runs { values, len } => {
+                let values = &values.limb(position)[first / len..];
+                for (run, value) in block.chunks_mut(*len).zip(values) {
+                    run.fill(*value);
+                }
+                Some(block)
+            }
         }
     }
 
@@ -32,7 +53,7 @@ impl EncodedDiagonal {
     pub(crate) fn reduce(&self, prime: &NttPrime, out: &mut [u64]) {
         match self {
             Self::Integers(integers) => integers.reduce(prime, out),
-            Self::Evaluated(_) => {}
+            Self::Evaluated(_) | Self::Runs { .. } => {}
         }
     }
 }
@@ -82,9 +103,11 @@ impl PlaintextCache {
             .iter()
             .map(|(_, x)| (x.low.len() + x.high.len()) as u64 * word_bytes)
             .sum();
-        let evaluated_bytes = (encoded.len() * ctx.basis_len(level) * ctx.n()) as u64 * word_bytes;
+        let runs = map_indices(encoded.len(), |i| run_len(ctx, level, &encoded[i].1));
+        let n_values: usize = runs.iter().map(|&run| stored_len(ctx, run)).sum();
+        let evaluated_bytes = (ctx.basis_len(level) * n_values) as u64 * word_bytes;
         let (bytes, diagonals) = if self.reserve(evaluated_bytes) {
-            (evaluated_bytes, evaluate(ctx, level, &encoded))
+            (evaluated_bytes, evaluate(ctx, level, &encoded, &runs))
         } else {
             let reserved = if self.reserve(integer_bytes) { integer_bytes } else { 0 };
             (
@@ -117,14 +140,41 @@ impl PlaintextCache {
     }
 }
 
-fn evaluate(ctx: &Context, level: Level, encoded: &[(usize, Integers)]) -> Diagonals {
+/// How many values of a diagonal with such runs are kept for each prime.
+fn stored_len(ctx: &Context, run: usize) -> usize {
+    if run < MIN_RUN { ctx.n() } else { ctx.n() / run }
+}
+
+/// How long the runs of equal residues are that a diagonal consists of in evaluation form: a power of two.
+fn run_len(ctx: &Context, level: Level, integers: &Integers) -> usize {
+    let mut limb = ctx.pool.take(ctx.n());
+    integers.reduce(ctx.basis_prime(level, 0), &mut limb);
+    let mut len = 1;
+    while len < ctx.n() && limb.chunks_exact(2 * len).all(|pair| pair[0] == pair[len]) {
+        len *= 2;
+    }
+    len
+}
+
+fn evaluate(ctx: &Context, level: Level, encoded: &[(usize, Integers)], runs: &[usize]) -> Diagonals {
     let evaluated = map_indices(encoded.len(), |i| {
         let (name, integers) = &encoded[i];
-        let mut poly = Poly::zeroed(ctx.n(), ctx.basis_len(level));
-        for_each_limb(&mut poly, |position, limb| {
-            integers.reduce(ctx.basis_prime(level, position), limb);
-        });
-        (*name, EncodedDiagonal::Evaluated(poly))
+        let reduce = |position, limb: &mut [u64]| integers.reduce(ctx.basis_prime(level, position), limb);
+        let diagonal = if runs[i] < MIN_RUN {
+            let mut poly = Poly::zeroed(ctx.n(), ctx.basis_len(level));
+            for_each_limb(&mut poly, reduce);
+            EncodedDiagonal::Evaluated(poly)
+        } else {
+            let mut values = Poly::zeroed(ctx.n() / runs[i], ctx.basis_len(level));
+            for_each_limb(&mut values, |position, values| {
+                let mut limb = ctx.pool.take(ctx.n());
+                reduce(position, &mut limb);
+                let firsts = limb.iter().step_by(runs[i]);
+                values.iter_mut().zip(firsts).for_each(|(value, &first)| *value = first);
+            });
+            EncodedDiagonal::Runs { values, len: runs[i] }
+        };
+        (*name, diagonal)
     });
     evaluated.into_iter().collect()
 }

@@ -165,3 +165,14 @@ fn bootstraps_can_be_chained_with_products_between_them() {
         worst.log2()
     );
 }
+
+#[test]
+fn kept_diagonals_change_no_bit() {
+    let params = BootstrapParams::build_insecure_for_tests(&INSECURE_FULL).expect("a sound request");
+    let [mut keeps, forgets] = [1 << 30, 0].map(|cache_bytes| Fixture::new(params.clone(), cache_bytes));
+    let slots = keeps.random(6);
+    let a = keeps.encrypt(&slots, params.input_level());
+    let [first, second, without] = [&keeps, &keeps, &forgets].map(|f| f.boot.bootstrap(&a).expect("levels and keys"));
+    assert!(first == without && second == without);
+    assert!(keeps.boot.evaluator().cached_bytes() > 0);
+}

@@ -110,4 +110,40 @@ mod tests {
             );
         }
     }
+
+    /// The preset's line in the table of `docs/security.md`.
+    fn documented(preset: &BootstrapPreset, params: &BootstrapParams) -> String {
+        let request = preset.request;
+        let (main, ephemeral) = (params.main_security(), params.ephemeral_security());
+        let values = match request.values {
+            SlotValues::Real => "real",
+            SlotValues::Complex => "complex",
+        };
+        format!(
+            "| `{}` | {} | 2^{} {values} | 2^{} | {} ({:.0}) | {:.1}, {}, {:.1} | {:.1}, {} | 2^{:.1} | {:.1} | {} |",
+            preset.name,
+            request.log_n,
+            request.log_slots,
+            request.log_scale,
+            request.levels,
+            params.bits_left(),
+            main.log_qp,
+            main.limit,
+            f64::from(main.limit) - main.log_qp,
+            ephemeral.log_qp,
+            ephemeral.limit,
+            params.failure_log2(),
+            params.precision().worst_bits(),
+            params.key_spec().bytes(params.chain(), false) >> 20,
+        )
+    }
+
+    #[test]
+    fn the_documented_table_is_what_is_built() {
+        let table = include_str!("../../../docs/security.md");
+        for preset in &BOOTSTRAP_PRESETS {
+            let line = documented(preset, &preset.build().expect("it builds"));
+            assert!(table.contains(&line), "docs/security.md lacks this line:\n{line}");
+        }
+    }
 }
