@@ -83,6 +83,7 @@ fn compile_failure(error: &CompileError) -> Failure {
         | CompileError::SemanticGate(_)
         | CompileError::Accuracy(_)
         | CompileError::Diverges(_)
+        | CompileError::InaccurateIntegers(_)
         | CompileError::Simplify(_)
         | CompileError::Bug(_) => Failure::new(exit, ""),
     }

@@ -106,7 +106,7 @@ struct Findings {
     warnings: Vec<String>,
 }
 
-fn check_labels(input: CompileInput<'_>) -> Result<(), CompileError> {
+pub(crate) fn check_labels(input: CompileInput<'_>) -> Result<(), CompileError> {
     let samples = input.calibration.len();
     match input.labels {
         Some(labels) if labels.len() != samples => Err(CalibrateError::Labels {

@@ -42,6 +42,9 @@ pub enum CompileError {
     /// The polynomial network leaves the intervals that its polynomials were made for.
     #[error("{0}")]
     Diverges(Box<RangeAlarm>),
+    /// A network of integers gives other answers than the clear one.
+    #[error("{0}")]
+    InaccurateIntegers(String),
     /// A simplification that is defective.
     #[error(transparent)]
     Simplify(#[from] SimplifyError),
@@ -85,7 +88,9 @@ impl CompileError {
             | Self::Options(_)
             | Self::Calibration(_) => ErrorKind::Input,
             Self::Infeasible(_) => ErrorKind::Infeasible,
-            Self::SemanticGate(_) | Self::Accuracy(_) | Self::Diverges(_) => ErrorKind::Verification,
+            Self::SemanticGate(_) | Self::Accuracy(_) | Self::Diverges(_) | Self::InaccurateIntegers(_) => {
+                ErrorKind::Verification
+            }
             Self::Simplify(_) | Self::Bug(_) => ErrorKind::Internal,
         }
     }

@@ -14,6 +14,7 @@ pub mod nn;
 pub mod options;
 pub mod pack;
 mod packed_clear;
+pub mod quantize;
 pub mod report;
 pub mod schedule;
 mod simplify;

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use heron_compiler::calibrate::Samples;
 use heron_compiler::nn::Granularity;
 use heron_compiler::options::{AccuracyGate, ActivationRule, CompileOptions};
+use heron_compiler::quantize::BitsChoice;
 use heron_compiler::report::Report;
 use heron_compiler::{CompileInput, Compiled, compile, simplify_until};
 use heron_plan::Normalization;
@@ -15,6 +16,7 @@ use heron_runtime::files::write_plan;
 use heron_runtime::samples::{RangePolicy, prepare};
 use serde::Serialize;
 
+use super::integers::{self, BitsOption, FailureOption, Target};
 use super::report::cost_card;
 use crate::arguments::{FitArgs, NodeRule, NormalizeOption, TensorRef};
 use crate::artefact::{ForceOption, Written};
@@ -76,6 +78,15 @@ pub(crate) struct CompileArgs {
     /// Print the graph after a pass and stop
     #[arg(long, value_name = "PASS", conflicts_with = "output")]
     pub(super) stop_after: Option<String>,
+    /// What to compile for
+    #[arg(long, value_enum, value_name = "TARGET", default_value_t = Target::Ckks)]
+    pub(super) target: Target,
+    /// For tfhe: bits of weights and activations, 2 to 8 or auto
+    #[arg(long, value_name = "BITS", default_value = "auto")]
+    pub(super) bits: BitsOption,
+    /// For tfhe: how likely a run may have a wrong look-up
+    #[arg(long, value_name = "PROBABILITY", default_value = "2^-40")]
+    pub(super) failure: FailureOption,
     /// The plan directory to write
     #[arg(short, long, value_name = "PLAN", required_unless_present = "stop_after")]
     pub(super) output: Option<PathBuf>,
@@ -85,6 +96,7 @@ pub(crate) struct CompileArgs {
 
 const DEFAULT_PRECISION_BITS: f64 = 12.0;
 const DEFAULT_MAX_LOG_N: u32 = 16;
+const DEFAULT_LOG2_FAILURE: f64 = -40.0;
 
 /// What one polynomial covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -122,6 +134,9 @@ impl CompileArgs {
             precision: DEFAULT_PRECISION_BITS,
             max_log_n: DEFAULT_MAX_LOG_N,
             accept_accuracy: false,
+            target: Target::Ckks,
+            bits: BitsOption(BitsChoice::Auto),
+            failure: FailureOption(DEFAULT_LOG2_FAILURE),
             stop_after: None,
             output: Some(output),
             force: ForceOption::REFUSE,
@@ -132,6 +147,18 @@ impl CompileArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<()> {
         match (&self.stop_after, &self.data, &self.output) {
             (Some(pass), _, _) => self.print_graph(pass, context),
+            (None, Some(data), Some(output)) if self.target == Target::Tfhe => {
+                let started = Instant::now();
+                let (network, calibration, labels) = self.read(data, output)?;
+                let options = self.options(output);
+                let input = CompileInput {
+                    model: &network.bytes,
+                    calibration: &calibration,
+                    labels: labels.as_deref(),
+                    options: &options,
+                };
+                integers::compile(self, input, output, started, context)
+            }
             (None, Some(data), Some(output)) => {
                 let plan = self.execute(data, output, context)?;
                 let terminal = context.terminal;
@@ -150,15 +177,7 @@ impl CompileArgs {
     /// Compiles and writes.
     pub(super) fn execute(&self, data: &TensorRef, output: &Path, context: &Context) -> Result<PlanWritten> {
         let started = Instant::now();
-        self.force.check(output)?;
-        let network = Network::read(&self.model)?;
-        let calibration = self.calibration(data, &network)?;
-        let labels = self
-            .labels
-            .as_ref()
-            .map(|labels| read_labels(labels, calibration.len()))
-            .transpose()?;
-        let labels: Option<Vec<i64>> = labels.map(|labels| labels.iter().map(|&label| label as i64).collect());
+        let (network, calibration, labels) = self.read(data, output)?;
         let options = self.options(output);
         let step = context.terminal.step("compiling");
         let input = CompileInput {
@@ -175,6 +194,20 @@ impl CompileArgs {
             written: Written::since(output, started),
             report,
         })
+    }
+
+    /// The model, its calibration samples and their labels.
+    fn read(&self, data: &TensorRef, output: &Path) -> Result<(Network, Samples, Option<Vec<i64>>)> {
+        self.force.check(output)?;
+        let network = Network::read(&self.model)?;
+        let calibration = self.calibration(data, &network)?;
+        let labels = self
+            .labels
+            .as_ref()
+            .map(|labels| read_labels(labels, calibration.len()))
+            .transpose()?;
+        let labels = labels.map(|labels| labels.iter().map(|&label| label as i64).collect());
+        Ok((network, calibration, labels))
     }
 
     fn calibration(&self, data: &TensorRef, network: &Network) -> Result<Samples> {

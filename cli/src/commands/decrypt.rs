@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
-use heron_plan::ClientSpec;
-use heron_runtime::files::{KeyFiles, read_ciphertexts, read_client, read_secret_key, write_tensor};
+use heron_plan::OutputSpec;
+use heron_plan::tfhe::ClientFile;
+use heron_runtime::files::{KeyFiles, read_ciphertexts, read_client_file, read_secret_key, write_tensor};
 use heron_runtime::outputs::{Rounding, TailValue, apply_tail};
 use heron_runtime::samples::RangePolicy;
 use heron_runtime::sessions::{Client, DecryptOptions, Security, open_context};
 use serde::Serialize;
 
+use super::integers;
 use crate::answers::Answer;
 use crate::artefact::{ForceOption, Written};
 use crate::context::Context;
@@ -78,7 +80,10 @@ impl DecryptArgs {
     pub(super) fn execute(&self, context: &Context) -> Result<Decrypted> {
         let started = Instant::now();
         self.force.check(&self.output)?;
-        let spec = read_client(&self.spec)?;
+        let spec = match read_client_file(&self.spec)? {
+            ClientFile::Ckks(spec) => spec,
+            ClientFile::Tfhe(spec) => return integers::decrypt(self, spec, context),
+        };
         let ring = open_context(&spec.params, context.kernels, Security::Required)?;
         let secret = read_secret_key(&KeyFiles::within(&self.keys).secret, &ring, spec.plan_hash)?;
         let batch = read_ciphertexts(&self.input, &ring, spec.plan_hash)?;
@@ -96,7 +101,7 @@ impl DecryptArgs {
         };
         let client = Client::new(spec, ring, secret)?;
         let outputs = client.decrypt(&batch, options)?;
-        let (shape, flat) = network_outputs(client.spec(), &outputs.values);
+        let (shape, flat) = network_outputs(&client.spec().output, &outputs.values);
         write_tensor(&self.output, &shape, &flat, self.force.overwrite())?;
         Ok(Decrypted {
             written: Written::since(&self.output, started),
@@ -126,15 +131,15 @@ impl Decrypted {
 }
 
 /// What the network itself would give: the decrypted values after the nodes that belong on the client.
-fn network_outputs(spec: &ClientSpec, values: &[Vec<f64>]) -> (Vec<usize>, Vec<f64>) {
+pub(super) fn network_outputs(output: &OutputSpec, values: &[Vec<f64>]) -> (Vec<usize>, Vec<f64>) {
     let mut flat = Vec::new();
     let mut shape = vec![values.len()];
-    let ends_in_index = matches!(spec.output.tail.last(), Some(heron_plan::ClientTail::ArgMax));
+    let ends_in_index = matches!(output.tail.last(), Some(heron_plan::ClientTail::ArgMax));
     if !ends_in_index {
-        shape.extend(&spec.output.shape);
+        shape.extend(&output.shape);
     }
     for sample in values {
-        match apply_tail(&spec.output.tail, sample) {
+        match apply_tail(&output.tail, sample) {
             TailValue::Values(values) => flat.extend(values),
             TailValue::Index(index) => flat.push(index as f64),
         }

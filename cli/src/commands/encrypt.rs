@@ -7,11 +7,13 @@ use std::time::Instant;
 use anyhow::Result;
 use heron_ckks::Rng;
 use heron_plan::ClientSpec;
-use heron_runtime::files::{KeyFiles, read_client, read_public_key, read_secret_key, write_ciphertexts};
+use heron_plan::tfhe::ClientFile;
+use heron_runtime::files::{KeyFiles, read_client_file, read_public_key, read_secret_key, write_ciphertexts};
 use heron_runtime::samples::{RangePolicy, Samples, prepare};
 use heron_runtime::sessions::{CiphertextBatch, Client, PublicClient, Security, open_context};
 use serde::Serialize;
 
+use super::integers;
 use crate::arguments::TensorRef;
 use crate::artefact::{ForceOption, Written};
 use crate::context::Context;
@@ -84,7 +86,10 @@ impl EncryptArgs {
     pub(super) fn execute(&self, context: &Context) -> Result<Encrypted> {
         let started = Instant::now();
         self.force.check(&self.output)?;
-        let spec = read_client(&self.spec)?;
+        let spec = match read_client_file(&self.spec)? {
+            ClientFile::Ckks(spec) => spec,
+            ClientFile::Tfhe(spec) => return integers::encrypt(self, spec, context),
+        };
         let policy = if self.allow_out_of_range {
             RangePolicy::AllowOutOfRange
         } else {

@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use heron_ckks::Rng;
-use heron_runtime::files::{KeyFiles, read_client, write_keys};
+use heron_plan::tfhe::ClientFile;
+use heron_runtime::files::{KeyFiles, read_client_file, write_keys};
 use heron_runtime::sessions::{KeygenOptions, Security, keygen, open_context};
 use serde::Serialize;
 
+use super::integers;
 use crate::artefact::{ForceOption, Written, bytes_at};
 use crate::context::Context;
 use crate::units;
@@ -68,7 +70,10 @@ impl KeygenArgs {
     /// Makes the keys and writes them.
     pub(super) fn execute(&self, context: &Context) -> Result<KeysWritten> {
         let started = Instant::now();
-        let spec = read_client(&self.spec)?;
+        let spec = match read_client_file(&self.spec)? {
+            ClientFile::Ckks(spec) => spec,
+            ClientFile::Tfhe(spec) => return integers::keygen(self, &spec, context),
+        };
         let options = KeygenOptions { public: self.public };
         KeyFiles::check_room(&self.output, &spec, options, self.force.overwrite())?;
         let ring = open_context(&spec.params, context.kernels, Security::Required)?;

@@ -7,6 +7,7 @@ mod demo;
 mod encrypt;
 mod fit;
 mod inspect;
+mod integers;
 mod keygen;
 mod ops;
 mod report;

@@ -9,6 +9,7 @@ use heron_compiler::report::Report;
 use heron_params::SecurityCard;
 use heron_runtime::files::read_report;
 
+use super::integers;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::security_card;
@@ -35,6 +36,15 @@ impl ReportArgs {
     /// Runs the command.
     pub(crate) fn run(&self, context: &Context) -> Result<()> {
         let bytes = read_report(&self.plan)?;
+        if let Some(report) = integers::tfhe_report(&bytes) {
+            let text = |width| integers::report_text(&report, width);
+            context.terminal.result(&report, text)?;
+            let plan = self.plan.display();
+            context
+                .terminal
+                .next(format_args!("heron keygen {plan}/client.json -o keys"));
+            return Ok(());
+        }
         let report: Report = serde_json::from_slice(&bytes).map_err(|error| {
             let message = format!("`{}` is damaged: {error}", self.plan.join("report.json").display());
             Failure::new(Exit::Damaged, message).advise("compile the model again")

@@ -9,6 +9,7 @@ use heron_runtime::files::{read_ciphertexts, read_evaluation_keys, read_plan, wr
 use heron_runtime::sessions::{RunProgress, Security, Server, ServerOptions, ckks_program, open_context};
 use serde::Serialize;
 
+use super::integers;
 use crate::artefact::{ForceOption, Written};
 use crate::context::Context;
 use crate::units;
@@ -83,6 +84,9 @@ impl RunArgs {
         let started = Instant::now();
         self.force.check(&self.output)?;
         let bundle = read_plan(&self.plan)?;
+        if bundle.plan.program.tfhe().is_some() {
+            return integers::run(self, &bundle, context);
+        }
         let program = ckks_program(&bundle.plan)?;
         let ring = open_context(&program.params, context.kernels, Security::Required)?;
         let inputs = read_ciphertexts(&self.input, &ring, bundle.hash)?;

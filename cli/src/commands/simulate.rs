@@ -12,6 +12,7 @@ use heron_runtime::sessions::SessionError;
 use heron_runtime::simulate::{Exceedance, Noise, simulate};
 use serde::Serialize;
 
+use super::integers;
 use crate::answers::{agreement, classes, largest_difference, largest_magnitude};
 use crate::arguments::{NormalizeOption, TensorRef};
 use crate::artefact::{ForceOption, Written};
@@ -196,6 +197,10 @@ impl Outputs {
             ..Self::default()
         };
         let Some(bundle) = bundle else { return Ok(outputs) };
+        if bundle.plan.program.tfhe().is_some() {
+            outputs.simulated = Some(integers::outputs(bundle, samples)?);
+            return Ok(outputs);
+        }
         let total = samples.values.len() as u64;
         let step = context.terminal.step("evaluating exactly");
         let exact = simulate(bundle, samples, Noise::None, &mut |done| {

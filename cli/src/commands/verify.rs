@@ -12,6 +12,7 @@ use heron_runtime::samples::{RangePolicy, Samples, prepare};
 use heron_runtime::sessions::{Security, ckks_program, open_context};
 use serde::Serialize;
 
+use super::integers;
 use crate::answers::{agreement, classes, largest_magnitude};
 use crate::arguments::TensorRef;
 use crate::context::Context;
@@ -36,22 +37,22 @@ pub(crate) struct VerifyArgs {
     plan: PathBuf,
     /// Inputs
     #[arg(short, long, value_name = "FILE[:ARRAY]")]
-    input: TensorRef,
+    pub(super) input: TensorRef,
     /// The ONNX file to compare with
     #[arg(long, value_name = "MODEL")]
-    model: Option<PathBuf>,
+    pub(super) model: Option<PathBuf>,
     /// Labels of the inputs
     #[arg(long, value_name = "FILE[:ARRAY]")]
-    labels: Option<TensorRef>,
+    pub(super) labels: Option<TensorRef>,
     /// Compare after every line of the plan
     #[arg(long)]
     layers: bool,
     /// How many inputs to run
     #[arg(long, value_name = "N", default_value = "16")]
-    n: NonZeroUsize,
+    pub(super) n: NonZeroUsize,
     /// Run inputs outside the calibrated range too
     #[arg(long)]
-    allow_out_of_range: bool,
+    pub(super) allow_out_of_range: bool,
 }
 
 /// What was measured, and what the plan states.
@@ -102,13 +103,16 @@ struct VerifiedLine {
 impl VerifyArgs {
     /// Runs the command.
     pub(crate) fn run(&self, context: &Context) -> Result<()> {
-        let verified = self.execute(context)?;
+        let bundle = read_plan(&self.plan)?;
+        if bundle.plan.program.tfhe().is_some() {
+            return integers::verify(self, &bundle, context);
+        }
+        let verified = self.execute(&bundle, context)?;
         context.terminal.result(&verified, |width| verified.text(width))?;
         verified.check()
     }
 
-    fn execute(&self, context: &Context) -> Result<Verified> {
-        let bundle = read_plan(&self.plan)?;
+    fn execute(&self, bundle: &PlanBundle, context: &Context) -> Result<Verified> {
         let shape = &bundle.plan.input.shape;
         let tensor = self.input.read_samples(shape)?;
         let n_labels = tensor.n_samples(shape);
@@ -125,9 +129,9 @@ impl VerifyArgs {
         let samples = prepare(&bundle.plan.input, &tensor.first(self.n.get(), shape), policy)?;
         let network = self.model.as_ref().map(|model| Network::read(model)).transpose()?;
         let clear = network.map(|network| network.outputs(&samples.values)).transpose()?;
-        let comparison = self.compare(&bundle, &samples, context)?;
+        let comparison = self.compare(bundle, &samples, context)?;
         Ok(self.verified(
-            &bundle,
+            bundle,
             ckks_program(&bundle.plan)?,
             &comparison,
             &Reference { clear, labels },
