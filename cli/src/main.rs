@@ -10,6 +10,7 @@ mod context;
 mod explain;
 mod failure;
 mod interrupt;
+mod licenses;
 mod network;
 mod options;
 mod picture;
@@ -59,6 +60,10 @@ fn refuse(error: &clap::Error) -> ExitCode {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // A closed pipe is no error.
             let _ = error.print();
+            let asked = std::env::args_os().any(|argument| argument == licenses::FLAG);
+            if asked && error.kind() == ErrorKind::DisplayVersion {
+                let _ = std::io::Write::write_all(&mut std::io::stdout(), licenses::text().as_bytes());
+            }
             return ExitCode::SUCCESS;
         }
         _ => {}

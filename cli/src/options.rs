@@ -32,6 +32,9 @@ Start with:
 #[derive(Debug, Parser)]
 #[command(name = "heron", version, max_term_width = 80, after_help = AFTER_HELP, propagate_version = true)]
 pub(crate) struct Options {
+    /// With --version: the licences of what is inside
+    #[arg(long)]
+    pub(crate) licenses: bool,
     /// Options of every command.
     #[command(flatten)]
     pub(crate) shared: SharedOptions,

@@ -1,6 +1,6 @@
 //! What 128 bits allow: security tables, prime chains, key-switching digits and noise formulas, as data and arithmetic.
 //!
-//! Nothing here touches a key or a ciphertext. The compiler reads this crate to choose parameters, `heron-ckks` to build
+//! [`tfhe`] has the same for exact integers. Nothing here touches a key or a ciphertext. The compiler reads this crate to choose parameters, `heron-ckks` to build
 //! rings from them, and `heron-plan` to check both.
 
 pub mod bootstrap;

@@ -11,6 +11,8 @@
 //! sessions::Client::decrypt ← y.ct ────────────────────── sessions::Server::run
 //! outputs::apply_tail, files::write_tensor
 //!
+//! plans for exact integers: the same on both sides with `tfhe::TfheClient`, `tfhe::TfheServer` and `files::*_tfhe_*`
+//!
 //! neither: simulate::simulate (clear, or with predicted noise), compare::compare (both machines, line by line, fresh keys),
 //! files::inspect (what a file is), files::remove_partial_files (for a handler of Ctrl-C)
 //! ```

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 use heron_compiler::calibrate::Samples;
 use heron_compiler::options::CompileOptions;
+use heron_compiler::quantize::{CompiledIntegers, IntegerOptions, compile_integers};
 use heron_compiler::{CompileInput, Compiled, Imported, compile, import};
 use heron_plan::{CalibratedRange, InputSpec, Normalization, VectorLayout};
 use heron_runtime::files::read_tensor;
@@ -95,6 +96,22 @@ impl ShippedModel {
             options: &options,
         };
         compile(input).with_context(|| self.name.clone())
+    }
+
+    /// Compiles it to exact integers.
+    ///
+    /// # Errors
+    /// What the compiler refuses.
+    pub fn compile_integers(&self, options: &IntegerOptions) -> Result<CompiledIntegers> {
+        let calibration = Samples::new(&self.shape, self.calibration.samples.concat())?;
+        let usual = CompileOptions::new(&self.name);
+        let input = CompileInput {
+            model: &self.onnx,
+            calibration: &calibration,
+            labels: Some(self.calibration.labels.as_slice()),
+            options: &usual,
+        };
+        compile_integers(input, options).with_context(|| self.name.clone())
     }
 }
 

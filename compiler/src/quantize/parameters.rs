@@ -19,6 +19,8 @@ pub(super) struct Accumulators {
     pub(super) rows: u64,
     /// Values of the widest.
     pub(super) width: u64,
+    /// Entries of the last table, at least: below, the function is too coarse.
+    pub(super) least_entries: u64,
     /// For each source: the largest squared 2-norm of a row, and what is read.
     pub(super) sources: Vec<(f64, Operand)>,
     /// How often the result is looked up: once for each number of steps that readers need.
@@ -228,14 +230,18 @@ impl Noise {
         let one = |divisors: Vec<u64>| {
             let entries = piece.width.div_ceil(divisors.iter().product::<u64>()).max(2);
             let digits = Digits { divisors, entries };
-            let fits = digits.entries <= most && digits.divisors.iter().all(|divisor| *divisor <= most);
+            let small = digits.entries <= most && digits.divisors.iter().all(|divisor| *divisor <= most);
+            let fits = small && digits.entries >= piece.least_entries;
             fits.then(|| (self.failure(piece, &digits), digits))
         };
         if stages == 1 {
             return one(Vec::new());
         }
+        // From look-ups of equal width to a last table of the least size.
         let root = libm::pow(piece.width as f64, 1.0 / stages as f64);
-        let (first, last) = ((root / 2.0) as u64 | 1, (root * 2.0) as u64 + 3);
+        let divided = piece.width as f64 / piece.least_entries as f64;
+        let widest = libm::pow(divided, 1.0 / (stages - 1) as f64);
+        let (first, last) = ((root.min(widest) / 2.0) as u64 | 1, (root.max(widest)) as u64 + 3);
         let divisors = (first.max(3)..=last).step_by(2);
         let found = divisors.filter_map(|divisor| one(vec![divisor; stages - 1]));
         found.min_by(|a, b| a.0.total_cmp(&b.0))

@@ -2,5 +2,6 @@
 
 mod differential;
 mod golden;
+mod integers;
 mod plans;
 mod tidy;
