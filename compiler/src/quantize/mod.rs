@@ -46,6 +46,8 @@ const CLIPS: [f64; 5] = [1.0, 0.9, 0.8, 0.7, 0.6];
 const SCORE_SAMPLES: usize = 400;
 /// How many samples the import is checked on.
 const GATE_SAMPLES: usize = 8;
+/// Above, a finer last table costs a larger ring and gains nothing that was measured.
+const MAX_LEAST_ENTRIES: u64 = 64;
 /// Loss of accuracy or agreement that `BitsChoice::Auto` accepts for fewer look-ups.
 const AUTO_LOSS: f64 = 0.005;
 
@@ -534,7 +536,7 @@ impl Network<'_> {
 /// Entries that the last table of an accumulator has, at least: several for each level of its result, half of which may lie
 /// where a ReLU is zero. With 1 for each level, `digits_mlp_relu` at 4 bits loses 2.3 points; with 2.5, half a point.
 fn least_entries(bits: u32) -> u64 {
-    (5 << bits) / 2
+    ((5 << bits) / 2).min(MAX_LEAST_ENTRIES)
 }
 
 fn better(candidate: &Candidate, best: &Candidate) -> bool {
