@@ -79,7 +79,7 @@ impl Context {
         Ok(Arc::new(Self {
             special_product: primes[..params.q.len()].iter().map(special_product).collect(),
             codec: SlotCodec::new(kernels, params.log_n),
-            gaussian: Gaussian::new(),
+            gaussian: Gaussian::new(kernels),
             pool: Pool::new(),
             params,
             kernels,

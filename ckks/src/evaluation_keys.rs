@@ -11,6 +11,7 @@ use crate::error::EvalError;
 use crate::kernels::Automorphism;
 use crate::key_switch::SwitchKey;
 use crate::keys::{SecretKey, mask, secret_poly, uniform};
+use crate::parallel::for_each_limb;
 use crate::poly::Poly;
 use crate::random::{Rng, Seed};
 
@@ -128,10 +129,8 @@ fn galois_element(ctx: &Context, rotation: Rotation) -> u64 {
 impl RotationKey {
     fn generate(ctx: &Context, rotation: Rotation, level: Level, secret: &SecretKey, rng: &mut Rng) -> Self {
         let automorphism = Automorphism::new(ctx.params().log_n, galois_element(ctx, rotation));
-        let mut source = secret.poly.clone();
-        for (out, limb) in source.limbs_mut().zip(secret.poly.limbs()) {
-            automorphism.apply(limb, out);
-        }
+        let mut source = Poly::from_pool(&ctx.pool, ctx.n(), secret.poly.n_limbs());
+        for_each_limb(&mut source, |i, out| automorphism.apply(secret.poly.limb(i), out));
         let switch = SeededSwitchKey::generate(ctx, level, &source, &secret.poly, rng);
         source.zeroize();
         Self {

@@ -5,6 +5,7 @@
 use heron_params::ERROR_STD_DEV;
 use zeroize::Zeroizing;
 
+use crate::kernels::Kernels;
 use crate::random::Rng;
 
 /// Magnitudes above this have probability below 2^-64: 9.4 standard deviations.
@@ -28,10 +29,11 @@ pub(crate) fn ternary(rng: &mut Rng, n: usize) -> Zeroizing<Vec<i8>> {
 pub(crate) struct Gaussian {
     /// `thresholds[k]` is `2^63 · P(|x| <= k)`: a uniform 63-bit word is at least this with `P(|x| > k)`.
     thresholds: [u64; TAIL],
+    kernels: Kernels,
 }
 
 impl Gaussian {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(kernels: Kernels) -> Self {
         let weight = |k: usize| {
             let density = libm::exp(-((k * k) as f64) / (2.0 * ERROR_STD_DEV * ERROR_STD_DEV));
             if k == 0 { density } else { 2.0 * density }
@@ -44,7 +46,7 @@ impl Gaussian {
             above += weight(k + 1);
             thresholds[k] = (1 << 63) - (above / total * 2f64.powi(63)) as u64;
         }
-        Self { thresholds }
+        Self { thresholds, kernels }
     }
 
     /// `n` samples.
@@ -53,21 +55,19 @@ impl Gaussian {
         let mut words = Zeroizing::new([0u64; BLOCK]);
         for block in out.chunks_mut(BLOCK) {
             rng.fill_words(&mut words[..block.len()]);
-            for (x, &word) in block.iter_mut().zip(words.iter()) {
-                *x = self.look_up(word);
-            }
+            self.look_up(block, &mut words[..block.len()]);
         }
         out
     }
 
-    /// The top bit of `word` is the sign, the rest is compared with every threshold.
-    fn look_up(&self, word: u64) -> i8 {
-        let (sign, uniform) = (word >> 63, word & (u64::MAX >> 1));
-        // Both sides are below 2^63: the top bit of the difference says which is smaller.
-        let below: u64 = self.thresholds.iter().map(|&t| uniform.wrapping_sub(t) >> 63).sum();
-        let magnitude = TAIL as i8 - below as i8;
-        let negate = (sign as i8).wrapping_neg();
-        (magnitude ^ negate) - negate
+    /// The top bit of a word is the sign, the rest is compared with every threshold.
+    fn look_up(&self, samples: &mut [i8], words: &mut [u64]) {
+        self.kernels.count_above(&self.thresholds, words);
+        for (sample, &word) in samples.iter_mut().zip(words.iter()) {
+            let magnitude = TAIL as i8 - (word & 0xff) as i8;
+            let negate = ((word >> 63) as i8).wrapping_neg();
+            *sample = (magnitude ^ negate) - negate;
+        }
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn gaussian_has_the_stated_deviation_and_no_bias() {
-        let samples = Gaussian::new().sample(&mut Rng::insecure_deterministic(2), SAMPLES);
+        let samples = Gaussian::new(Kernels::best()).sample(&mut Rng::insecure_deterministic(2), SAMPLES);
         let (mean, variance) = moments(&samples);
         let fourth = samples.iter().map(|&x| f64::from(x).powi(4)).sum::<f64>() / SAMPLES as f64;
         assert!(mean.abs() < 0.03, "{mean}");
@@ -114,12 +114,13 @@ mod tests {
 
     #[test]
     fn gaussian_look_up_covers_zero_to_the_tail() {
-        let gaussian = Gaussian::new();
-        assert_eq!(gaussian.look_up(0), 0);
+        let gaussian = Gaussian::new(Kernels::best());
+        let mut samples = [1; 3];
+        gaussian.look_up(&mut samples, &mut [0, u64::MAX >> 1, u64::MAX]);
+        let [smallest, largest, opposite] = samples;
+        assert_eq!((smallest, opposite), (0, -largest));
         // The last thresholds are closer to 2^63 than one word can be.
-        let largest = gaussian.look_up(u64::MAX >> 1);
         assert!((TAIL as i8 - 2..=TAIL as i8).contains(&largest));
-        assert_eq!(gaussian.look_up(u64::MAX), -largest);
         assert!(gaussian.thresholds.windows(2).all(|w| w[0] <= w[1]));
     }
 }

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    CheckArgs, CompileArgs, DecryptArgs, DemoArgs, EncryptArgs, FitCommandArgs, InspectArgs, KeygenArgs, OpsArgs,
-    ReportArgs, RunArgs, SimulateArgs, VerifyArgs,
+    BenchArgs, CheckArgs, CompileArgs, DecryptArgs, DemoArgs, EncryptArgs, FitCommandArgs, InspectArgs, KeygenArgs,
+    OpsArgs, ReportArgs, RunArgs, SimulateArgs, VerifyArgs,
 };
 use crate::context::Context;
 use crate::terminal::{Format, Verbosity};
@@ -16,7 +16,7 @@ Who uses what:
   author    check, ops, fit, compile, report, simulate
   client    keygen, encrypt, decrypt
   server    run
-  everyone  demo, verify, inspect
+  everyone  demo, verify, inspect, bench
 
 Exit codes:
   0 ok                          5 verification failed
@@ -101,6 +101,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Say what a file is
     Inspect(InspectArgs),
+    /// Measure how fast this machine computes on ciphertexts
+    Bench(BenchArgs),
 }
 
 impl Command {
@@ -123,6 +125,7 @@ impl Command {
             Self::Demo(args) => args.run(context),
             Self::Verify(args) => args.run(context),
             Self::Inspect(args) => args.run(context),
+            Self::Bench(args) => args.run(context),
         }
     }
 }

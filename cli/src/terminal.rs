@@ -98,6 +98,17 @@ impl Terminal {
         }
     }
 
+    /// Writes one of several results as a line of JSON; nothing as text.
+    ///
+    /// # Errors
+    /// What stdout answers; a closed pipe is no error.
+    pub(crate) fn json_line(self, value: &impl Serialize) -> anyhow::Result<()> {
+        match self.format {
+            Format::Table => Ok(()),
+            Format::Json => write_out(&(serde_json::to_string(value)? + "\n")),
+        }
+    }
+
     /// Says something on stderr unless quiet.
     pub(crate) fn say(self, text: impl Display) {
         if self.verbosity >= Verbosity::Normal {

@@ -56,12 +56,12 @@ impl<'a> NoiseModel<'a> {
 
     /// A real vector that repeats with a period that divides the slots, encoded at power one.
     ///
-    /// Such a vector lies in the subring of the polynomials in `X^(N / 2 period)`: only `2 period` coefficients are not zero,
-    /// and only they are rounded.
+    /// Such a vector lies in the subring of the polynomials in `X^(N / 2 period)`: only `2 period - 1` coefficients are not
+    /// zero, and only they are rounded.
     pub fn encode_periodic(&self, level: Level, period: u32) -> f64 {
         let slots = self.params.slots().0;
         let rounded = if slots.is_multiple_of(period) { period } else { slots };
-        self.encode(level) * (f64::from(rounded) / f64::from(slots)).sqrt()
+        self.encode(level) * ((2.0 * f64::from(rounded) - 1.0) / self.n()).sqrt()
     }
 
     /// One value for all slots at power one: rounding to one integer. A product adds it times the slot value.

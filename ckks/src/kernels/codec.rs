@@ -10,6 +10,8 @@ use super::chacha::ChaChaStream;
 pub(super) struct CodecTable {
     /// Fills words with the next blocks of a stream.
     pub(super) chacha_blocks: fn(&mut ChaChaStream, &mut [u64]),
+    /// How many thresholds lie above the low 63 bits of each word, in place of the word; its top bit stays.
+    pub(super) count_above: fn(&[u64], &mut [u64]),
     /// One stage of the transform from coefficients to slots.
     pub(super) butterflies: fn(&Turns, &mut [f64], &mut [f64]),
     /// One stage of the way back.
@@ -32,6 +34,13 @@ impl Kernels {
         (self.0.codec.chacha_blocks)(stream, out);
     }
 
+    /// Replaces the low 63 bits of each word by the number of thresholds, below 2^63, that are larger. The top bit stays.
+    ///
+    /// Every word takes the same work: no branch and no address depends on it.
+    pub(crate) fn count_above(self, thresholds: &[u64], words: &mut [u64]) {
+        (self.0.codec.count_above)(thresholds, words);
+    }
+
     /// In every block of twice as many complex values as there are turns `w`: `(a, b)` becomes `(a + w b, a - w b)`.
     pub(crate) fn butterflies(self, turns: &Turns, re: &mut [f64], im: &mut [f64]) {
         (self.0.codec.butterflies)(turns, re, im);
@@ -40,6 +49,25 @@ impl Kernels {
     /// In every block of twice as many complex values as there are turns `w`: `(a, b)` becomes `(a + b, (a - b) / w)`.
     pub(crate) fn inverse_butterflies(self, turns: &Turns, re: &mut [f64], im: &mut [f64]) {
         (self.0.codec.inverse_butterflies)(turns, re, im);
+    }
+}
+
+/// See [`Kernels::count_above`]; the token says what it is compiled for.
+#[inline(always)]
+pub(super) fn count_above(_: impl Copy, thresholds: &[u64], words: &mut [u64]) {
+    const SIGN: u64 = 1 << 63;
+    // Several words side by side, so that each threshold is read once for all of them.
+    for words in words.chunks_mut(32) {
+        let mut counts = [0; 32];
+        for threshold in thresholds {
+            for (count, word) in counts.iter_mut().zip(words.iter()) {
+                // Both are below 2^63: the top bit of the difference says which is smaller.
+                *count += (word & !SIGN).wrapping_sub(*threshold) >> 63;
+            }
+        }
+        for (word, count) in words.iter_mut().zip(counts) {
+            *word = *word & SIGN | count;
+        }
     }
 }
 
@@ -84,6 +112,7 @@ macro_rules! codec_table {
         /// Only for machines on which the set is available.
         pub(in super::super) static TABLE: CodecTable = CodecTable {
             chacha_blocks,
+            count_above,
             butterflies,
             inverse_butterflies,
         };
@@ -91,6 +120,7 @@ macro_rules! codec_table {
         entries! {
             $features, $token;
             chacha::chacha_blocks(stream: &mut ChaChaStream, out: &mut [u64]);
+            codec::count_above(thresholds: &[u64], words: &mut [u64]);
             codec::butterflies(turns: &Turns, re: &mut [f64], im: &mut [f64]);
             codec::inverse_butterflies(turns: &Turns, re: &mut [f64], im: &mut [f64]);
         }

@@ -104,6 +104,27 @@ fn encoding_and_fresh_encryption() {
 }
 
 #[test]
+fn periodic_vectors_round_in_proportion_to_their_period() {
+    for set in SETS {
+        let f = Fixture::new(&set, &[]);
+        let (params, level) = (f.params().clone(), Level(3));
+        for period in [1, 16, 128] {
+            // The error repeats with the period: more vectors instead of more slots.
+            let mut encoded = Deviation::default();
+            for seed in 0..TRIALS * 256 / period {
+                let values = f.values(seed);
+                let repeated: Vec<f64> = (0..values.len()).map(|i| values[i % period as usize]).collect();
+                let plaintext = f.encoder.encode(&repeated, level, ScalePower::One).expect("fits");
+                let error = |values: &[f64]| values[..period as usize].to_vec();
+                encoded.add(&error(&f.encoder.decode(&plaintext)), &error(&repeated));
+            }
+            let predicted = NoiseModel::new(&params).encode_periodic(level, period);
+            encoded.check(&format!("encode, period {period}"), &set, predicted);
+        }
+    }
+}
+
+#[test]
 fn rescale_and_level_drop() {
     for set in SETS {
         let mut f = Fixture::new(&set, &[]);
@@ -236,4 +257,48 @@ fn linear_transforms_carry_what_their_parts_predict() {
         let babies = 4.0 * 0.5 * model.hoisted_key_switch(level, ScalePower::One).powi(2);
         measured.check("linear transform", &set, (diagonals + babies).sqrt());
     }
+}
+
+/// What the error of a division by the special primes would be without them: encryption in `Q` alone leaves `e_0 + e_1 s + u e`.
+#[test]
+fn public_key_encryption_divides_its_noise_by_the_special_primes() {
+    for set in SETS {
+        let mut f = Fixture::new(&set, &[]);
+        let (params, level) = (f.params().clone(), Level(3));
+        let public = PublicKey::generate(&f.ctx, &f.secret, &mut f.rng);
+        let measured = measure(&mut f, |f, x, deviation| {
+            let plaintext = f.encoder.encode(x, level, ScalePower::One).expect("fits");
+            let ciphertext = encrypt_public(&f.ctx, &public, &plaintext, &mut f.rng);
+            deviation.add(&f.decrypt(&ciphertext), x);
+        });
+        let in_q = (4.0 / 3.0 * params.n() as f64 + 1.0).sqrt() * NoiseModel::new(&params).fresh(level);
+        let gained = (in_q / (measured.squares / measured.n).sqrt()).log2();
+        // Rounding of variance 1/12 under one ternary polynomial, against errors of variance 3.19² under two.
+        assert!(gained > 3.5, "N=2^{}: {gained:.2} bits", set.log_n);
+    }
+}
+
+/// The precision that a scale of 40 bits keeps in the largest common ring, secret-key encryption, one product.
+#[test]
+fn a_scale_of_40_bits_keeps_23_bits_through_a_product() {
+    const FORTY_BITS: ChainRequest = ChainRequest {
+        log_n: 16,
+        levels: 2,
+        log_scale: 40,
+        log_q0: 48,
+        digit_len: 3,
+    };
+    /// What the scale must keep, by the deviation over slots.
+    const KEPT_BITS: f64 = 23.0;
+    let mut f = Fixture::new(&FORTY_BITS, &[]);
+    let (x, y) = (f.values(1), f.values(2));
+    let top = f.params().max_level();
+    let (a, b) = (f.encrypt(&x, top), f.encrypt(&y, top));
+    let product = f.eval.mul_rescale(&a, &b).expect("a key");
+    let want: Vec<f64> = x.iter().zip(&y).map(|(x, y)| x * y).collect();
+    let mut deviation = Deviation::default();
+    deviation.add(&f.decrypt(&product), &want);
+    let kept = -(deviation.squares / deviation.n).sqrt().log2();
+    println!("N=2^16, scale 2^40: {kept:.2} bits after a product");
+    assert!(kept >= KEPT_BITS, "{kept:.2} bits");
 }

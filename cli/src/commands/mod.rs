@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod bench;
 mod check;
 mod compile;
 mod decrypt;
@@ -15,6 +16,7 @@ mod run;
 mod simulate;
 mod verify;
 
+pub(crate) use bench::BenchArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use compile::CompileArgs;
 pub(crate) use decrypt::DecryptArgs;

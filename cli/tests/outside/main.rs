@@ -2,6 +2,7 @@
 
 mod arrays;
 mod artefacts;
+mod bench;
 mod demo;
 mod determinism;
 mod errors;

@@ -35,6 +35,7 @@ impl Lanes for Plain {
 
 pub(in super::super) static TABLE: CodecTable = CodecTable {
     chacha_blocks: |stream, out| chacha::chacha_blocks(Plain, stream, out),
+    count_above: |thresholds, words| codec::count_above(Plain, thresholds, words),
     butterflies: |turns, re, im| codec::butterflies(Plain, turns, re, im),
     inverse_butterflies: |turns, re, im| codec::inverse_butterflies(Plain, turns, re, im),
 };

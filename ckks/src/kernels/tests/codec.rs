@@ -52,3 +52,18 @@ fn every_set_gives_the_same_butterflies() {
         }
     }
 }
+
+#[test]
+fn every_set_counts_the_thresholds_above() {
+    let thresholds = [3, 3, 1 << 40, (1 << 63) - 1];
+    let above = |word: u64| thresholds.iter().filter(|&&t| word & !(1 << 63) < t).count() as u64;
+    let words: Vec<u64> = (0..100)
+        .map(|i| [i, 1 << 40 | i, u64::MAX - i, (1 << 63) - i, 1 << 63 | i][i as usize % 5])
+        .collect();
+    let want: Vec<u64> = words.iter().map(|&word| word & 1 << 63 | above(word)).collect();
+    for kernels in vector_sets().into_iter().chain([Kernels::portable()]) {
+        let mut got = words.clone();
+        kernels.count_above(&thresholds, &mut got);
+        assert_eq!(got, want, "{kernels:?}");
+    }
+}
