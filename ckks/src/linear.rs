@@ -71,6 +71,20 @@ impl Evaluator {
         self.transform(inputs, transform, Finish::Rescale)
     }
 
+    /// Encodes a transform's diagonals at the level of its inputs before they are needed, and keeps them as far as the
+    /// budget of the cache allows: the first run is then as fast as the later ones.
+    ///
+    /// # Errors
+    /// What encoding refuses, and transforms of equal [`id`](LinearTransform::id).
+    pub fn prepare_linear(&self, transform: &impl LinearTransform, level: Level) -> Result<(), EvalError> {
+        let n_diagonals: usize = transform.giant_steps().iter().map(|step| step.terms.len()).sum();
+        let least_bytes = (n_diagonals * self.ctx.n() * size_of::<u64>()) as u64;
+        if least_bytes > self.cache.free_bytes() {
+            return Ok(());
+        }
+        self.encoded_diagonals(transform, level).map(drop)
+    }
+
     /// Bytes of encoded diagonals that are kept for the next run.
     pub fn cached_bytes(&self) -> u64 {
         self.cache.bytes()

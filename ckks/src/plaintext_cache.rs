@@ -86,6 +86,11 @@ impl PlaintextCache {
         self.lock().bytes
     }
 
+    /// What the budget has left.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        self.budget_bytes.saturating_sub(self.lock().bytes)
+    }
+
     pub(crate) fn get(&self, transform: u64, level: Level) -> Option<Arc<Diagonals>> {
         self.lock().diagonals.get(&(transform, level)).cloned()
     }

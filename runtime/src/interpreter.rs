@@ -3,6 +3,7 @@
 //! It resolves operands, frees every value after its last use, and checks that each result has the state that its line
 //! states. What to compute, where, and at which level is in the plan; nothing is decided here.
 
+use heron_params::Level;
 use heron_plan::{CkksProgram, ConstId, Constant, Instruction, Line, MapId, ValueId, Weights};
 
 use crate::ErrorKind;
@@ -341,6 +342,38 @@ fn resolve_constant<'a>(
             layout,
         },
     })
+}
+
+/// A linear map of a program, where it is used.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedMap<'a> {
+    /// The line that applies it.
+    pub line: ValueId,
+    /// The map.
+    pub map: ResolvedMap<'a>,
+    /// Level of the operand.
+    pub level: Level,
+}
+
+/// The linear maps of a program, in order: what a machine may prepare before the first run.
+///
+/// # Errors
+/// [`RunError`] for a map without weights, or an operand that no line computes.
+pub fn planned_maps<'a>(program: &'a CkksProgram, weights: &'a Weights) -> Result<Vec<PlannedMap<'a>>, RunError> {
+    let mut maps = Vec::new();
+    for (index, line) in program.lines.iter().enumerate() {
+        if let Instruction::Linear { arg, map } = line.op {
+            let id = ValueId(index as u32);
+            let operand = program.lines.get(arg.index());
+            let operand = operand.ok_or(RunError::Operand { line: id, operand: arg })?;
+            maps.push(PlannedMap {
+                line: id,
+                map: resolve_map(program, weights, id, map)?,
+                level: operand.level,
+            });
+        }
+    }
+    Ok(maps)
 }
 
 fn resolve_map<'a>(

@@ -258,7 +258,9 @@ impl Parties {
             .map(|s| format!(", then {} each", units::seconds(s)))
             .unwrap_or_default();
         context.terminal.say(format_args!(
-            "server   ran the network encrypted: the first in {}{warm}",
+            "server   loaded keys in {}, encoded plaintexts in {}\nserver   ran the network encrypted: the first in {}{warm}",
+            units::seconds(ran.seconds_loading_keys),
+            units::seconds(ran.seconds_preparing),
             units::seconds(ran.seconds_cold)
         ));
         hand_over(&self.server.join("y.ct"), &self.client.join("y.ct"))?;

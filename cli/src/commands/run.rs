@@ -50,7 +50,11 @@ pub(super) struct Ran {
     pub(super) written: Written,
     /// How many samples were run.
     pub(super) samples: usize,
-    /// The first sample, plaintexts being encoded.
+    /// Reading and expanding the evaluation keys.
+    pub(super) seconds_loading_keys: f64,
+    /// Encoding the plan's plaintexts, once for all samples.
+    pub(super) seconds_preparing: f64,
+    /// The first sample, memory being touched for the first time.
     pub(super) seconds_cold: f64,
     /// The median of the others; missing where there is only one.
     pub(super) seconds_warm: Option<f64>,
@@ -68,8 +72,10 @@ impl RunArgs {
             .map(|s| format!(", then {} each", units::seconds(s)))
             .unwrap_or_default();
         terminal.say(format_args!(
-            "ran {}: the first in {first}{others}",
-            units::count(ran.samples, "sample")
+            "ran {}: keys loaded in {}, plaintexts encoded in {}, the first sample in {first}{others}",
+            units::count(ran.samples, "sample"),
+            units::seconds(ran.seconds_loading_keys),
+            units::seconds(ran.seconds_preparing),
         ));
         ran.written.announce(terminal);
         let output = self.output.display();
@@ -91,6 +97,7 @@ impl RunArgs {
         let ring = open_context(&program.params, context.kernels, Security::Required)?;
         let inputs = read_ciphertexts(&self.input, &ring, bundle.hash)?;
         let step = context.terminal.step("loading keys");
+        let loading = Instant::now();
         let keys = read_evaluation_keys(&self.keys, &ring, bundle.hash)?;
         drop(step);
         let mut server = Server::new(
@@ -101,6 +108,12 @@ impl RunArgs {
                 cache_bytes: CACHE_BYTES,
             },
         )?;
+        let seconds_loading_keys = loading.elapsed().as_secs_f64();
+        let step = context.terminal.step("encoding plaintexts");
+        let preparing = Instant::now();
+        server.prepare()?;
+        let seconds_preparing = preparing.elapsed().as_secs_f64();
+        drop(step);
         let step = context.terminal.step("running");
         let mut times = SampleTimes::start();
         let outputs = server.run(&inputs, &mut |progress| {
@@ -120,6 +133,8 @@ impl RunArgs {
         Ok(Ran {
             written: Written::since(&self.output, started),
             samples: outputs.ciphertexts.len(),
+            seconds_loading_keys,
+            seconds_preparing,
             seconds_cold: times.cold(),
             seconds_warm: times.warm(),
         })

@@ -21,6 +21,14 @@ impl CkksMachine {
         }
     }
 
+    /// Encodes the diagonals of a map for operands of a level, as far as the cache has room for them.
+    ///
+    /// # Errors
+    /// What the scheme refuses.
+    pub fn prepare_linear(&self, map: ResolvedMap<'_>, level: Level) -> Result<(), MachineError> {
+        Ok(self.evaluator.prepare_linear(&PlanTransform::new(map), level)?)
+    }
+
     /// Bytes of encoded plaintexts that are kept for the next run.
     pub fn cached_bytes(&self) -> u64 {
         self.evaluator.cached_bytes()

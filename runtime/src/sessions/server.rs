@@ -9,7 +9,7 @@ use heron_plan::{Plan, Weights};
 use super::{CiphertextBatch, SessionError, StoredCiphertext, ckks_program};
 use crate::Error;
 use crate::files::PlanBundle;
-use crate::interpreter::{Fusion, Step, run};
+use crate::interpreter::{Fusion, PlannedMap, RunError, Step, planned_maps, run};
 use crate::machines::CkksMachine;
 
 /// How to run.
@@ -68,6 +68,24 @@ impl Server {
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.bundle.plan
+    }
+
+    /// Encodes the plaintexts of all linear maps, as far as the cache has room for them: once for a session, before its
+    /// first run, which would do it otherwise.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn prepare(&self) -> Result<(), Error> {
+        let program = ckks_program(&self.bundle.plan)?;
+        for PlannedMap { line, map, level } in planned_maps(program, &self.bundle.weights)? {
+            let prepared = self.machine.prepare_linear(map, level);
+            prepared.map_err(|source| RunError::Machine {
+                line,
+                node: program.lines[line.index()].node.clone(),
+                source,
+            })?;
+        }
+        Ok(())
     }
 
     /// The plan's constants.
