@@ -165,6 +165,18 @@ fn keys_that_do_not_cover_the_plan_are_refused() {
 }
 
 #[test]
+fn a_prepared_server_encodes_nothing_more_and_gives_the_same() {
+    let (mut prepared, mut fresh) = (parties("prepared"), parties("prepared"));
+    prepared.server.prepare().expect("the plan is verified");
+    let kept = prepared.server.cached_bytes();
+    assert!(kept > 0);
+    let batch = prepared.encrypt(2);
+    let (ours, theirs) = (prepared.run(&batch), fresh.run(&batch));
+    assert_eq!(prepared.server.cached_bytes(), kept);
+    assert_eq!(ours, theirs);
+}
+
+#[test]
 fn outputs_beyond_the_bound_are_refused_unless_told() {
     let mut parties = parties("bound");
     let samples = Samples {
