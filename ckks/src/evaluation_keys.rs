@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::EvalError;
 use crate::kernels::Automorphism;
 use crate::key_switch::SwitchKey;
-use crate::keys::{SecretKey, mask, secret_poly, uniform};
+use crate::keys::{SecretKey, encrypt_zero, uniform};
 use crate::parallel::for_each_limb;
 use crate::poly::Poly;
 use crate::random::{Rng, Seed};
@@ -154,9 +154,7 @@ impl SeededSwitchKey {
         let seed = rng.seed();
         let mut halves = [Vec::new(), Vec::new()];
         for (d, limbs) in ctx.params().digits(level).enumerate() {
-            let c1 = uniform(ctx, level, &seed, d as u32);
-            let mut c0 = secret_poly(ctx, level, &ctx.gaussian.sample(rng, ctx.n()));
-            mask(ctx, level, &mut c0, &c1, to);
+            let [mut c0, c1] = encrypt_zero(ctx, level, (&seed, d as u32), to, rng);
             for i in limbs {
                 ctx.prime(i)
                     .mul_scalar_add_assign(c0.limb_mut(i), from.limb(i), ctx.special_product(i));

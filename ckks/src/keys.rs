@@ -6,7 +6,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::context::Context;
 use crate::kernels::coefficient_index;
 use crate::memory::wipe_scratch;
-use crate::parallel::for_each_limb;
+use crate::parallel::{for_each_limb, for_each_limb_pair};
 use crate::poly::Poly;
 use crate::random::{Rng, Seed};
 use crate::samplers::ternary;
@@ -65,9 +65,7 @@ impl PublicKey {
     pub fn generate(ctx: &Context, secret: &SecretKey, rng: &mut Rng) -> Self {
         let level = ctx.params().max_level();
         let seed = rng.seed();
-        let c1 = uniform(ctx, level, &seed, 0);
-        let mut c0 = secret_poly(ctx, level, &ctx.gaussian.sample(rng, ctx.n()));
-        mask(ctx, level, &mut c0, &c1, &secret.poly);
+        let [c0, c1] = encrypt_zero(ctx, level, (&seed, 0), &secret.poly, rng);
         Self { c0, c1, seed }
     }
 }
@@ -105,12 +103,27 @@ pub(crate) fn uniform(ctx: &Context, level: Level, seed: &Seed, stream: u32) -> 
     poly
 }
 
-/// `c0 = -(c0 + c1 · secret)`, for a secret over all primes: an error, whose sign means nothing, becomes an encryption of zero.
-pub(crate) fn mask(ctx: &Context, level: Level, c0: &mut Poly, c1: &Poly, secret: &Poly) {
-    for_each_limb(c0, |position, limb| {
+/// A fresh encryption of zero over the basis of a level, for a secret over all primes: its halves, the second expanded from
+/// a stream of the seed.
+pub(crate) fn encrypt_zero(
+    ctx: &Context,
+    level: Level,
+    (seed, stream): (&Seed, u32),
+    secret: &Poly,
+    rng: &mut Rng,
+) -> [Poly; 2] {
+    let error = widen(&ctx.gaussian.sample(rng, ctx.n()));
+    let [mut c0, mut c1] = [0, 1].map(|_| Poly::zeroed(ctx.n(), ctx.basis_len(level)));
+    for_each_limb_pair(&mut c0, &mut c1, |position, c0, c1| {
         let index = ctx.basis_index(level, position);
         let prime = &ctx.primes()[index];
-        prime.mul_add_assign(limb, c1.limb(position), secret.limb(index));
-        prime.neg_assign(limb);
+        seed.expand(ctx.kernels(), u64::from(stream) << 32 | index as u64, prime.q(), c1);
+        // -(a s + e): the sign of an error means nothing.
+        prime.reduce_signed(&error, c0);
+        prime.forward(c0);
+        wipe_scratch();
+        prime.mul_add_assign(c0, c1, secret.limb(index));
+        prime.neg_assign(c0);
     });
+    [c0, c1]
 }

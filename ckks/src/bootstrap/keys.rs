@@ -16,7 +16,7 @@ use crate::error::EvalError;
 use crate::evaluation_keys::{EvaluationKeys, RotationKey, SeededSwitchKey};
 use crate::kernels::Automorphism;
 use crate::key_switch::SwitchKey;
-use crate::keys::{SecretKey, mask, secret_poly, uniform};
+use crate::keys::{SecretKey, encrypt_zero, secret_poly};
 use crate::poly::Poly;
 use crate::random::Rng;
 
@@ -105,9 +105,7 @@ fn conjugation_key(ctx: &Context, secret: &SecretKey, level: Level, rng: &mut Rn
 /// A key for polynomials with coefficients below one prime: `P · from` modulo every ciphertext prime.
 fn single_digit_key(ctx: &Context, level: Level, from: &Poly, to: &SecretKey, rng: &mut Rng) -> SwitchKey {
     let seed = rng.seed();
-    let c1 = uniform(ctx, level, &seed, 0);
-    let mut c0 = secret_poly(ctx, level, &ctx.gaussian.sample(rng, ctx.n()));
-    mask(ctx, level, &mut c0, &c1, &to.poly);
+    let [mut c0, c1] = encrypt_zero(ctx, level, (&seed, 0), &to.poly, rng);
     for i in 0..level.limbs() {
         ctx.prime(i)
             .mul_scalar_add_assign(c0.limb_mut(i), from.limb(i), ctx.special_product(i));
