@@ -53,6 +53,8 @@ pub(crate) struct Plot {
     pub(crate) y_label: String,
     /// How the vertical axis is divided.
     pub(crate) y_scale: Scale,
+    /// What the vertical axis shows; all values where it is absent.
+    pub(crate) y_range: Option<(f64, f64)>,
     /// What is drawn, the first one on top.
     pub(crate) series: Vec<Series>,
 }
@@ -156,7 +158,11 @@ impl Plot {
         let height = HEIGHT + legend;
         let points = || self.series.iter().flat_map(|series| series.points.iter().copied());
         let x = Axis::new(points().map(|p| p.0), Scale::Linear, (LEFT, WIDTH - RIGHT));
-        let y = Axis::new(points().map(|p| p.1), self.y_scale, (HEIGHT - BOTTOM, TOP));
+        let heights: Vec<f64> = match self.y_range {
+            Some((low, high)) => vec![low, high],
+            None => points().map(|p| p.1).collect(),
+        };
+        let y = Axis::new(heights.into_iter(), self.y_scale, (HEIGHT - BOTTOM, TOP));
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
              font-family=\"system-ui, sans-serif\" font-size=\"13\">\n<title>{}</title>\n{STYLE}",
@@ -271,6 +277,7 @@ mod tests {
             x_label: text("degree"),
             y_label: text("error"),
             y_scale,
+            y_range: None,
             series: vec![series],
         }
         .to_svg()

@@ -309,21 +309,22 @@ fn plot_of(name: &str, function: Activation, fits: &[FunctionFit]) -> Plot {
         points: curve(|x| function.apply(x), interval, CURVE_POINTS),
         marked: false,
     };
+    let Interval { min: low, max: high } = Interval::of(exact.points.iter().map(|point| point.1));
+    let spare = 0.25 * (high - low);
     let fitted = fits.iter().map(|fit| Series {
-        name: format!(
-            "{}: mean squared error {:.3e}, largest {:.3}",
-            fit.rule, fit.mse, fit.max_error
-        ),
+        name: format!("{}: {:.2e}, {:.3}", fit.rule, fit.mse, fit.max_error),
         points: curve(|x| fit.value(x), interval, CURVE_POINTS),
         marked: false,
     });
     let series: Vec<Series> = [exact].into_iter().chain(fitted).collect();
     let degree = fits.first().map_or(0, |fit| fit.degree);
     Plot {
-        title: format!("{name} by polynomials of degree {degree}"),
+        title: format!("{name} by polynomials of degree {degree}: mean squared and largest error"),
         x_label: "operand".to_owned(),
         y_label: "value".to_owned(),
         y_scale: Scale::Linear,
+        // A polynomial that is far off would make the others one line.
+        y_range: Some((low - spare, high + spare)),
         series,
     }
 }

@@ -6,6 +6,7 @@ mod bench;
 mod demo;
 mod determinism;
 mod errors;
+mod fit;
 mod heron;
 #[cfg(unix)]
 mod interrupt;
