@@ -80,9 +80,13 @@ pub(in crate::commands) fn run(args: &RunArgs, bundle: &PlanBundle, context: &Co
     let params = tfhe_program(&bundle.plan)?.params;
     let inputs = read_tfhe_inputs(&args.input, bundle.hash)?;
     let step = context.terminal.step("loading keys");
+    let loading = Instant::now();
     let keys = read_tfhe_evaluation_keys(&args.keys, &params, bundle.hash)?.expand();
     drop(step);
+    let seconds_loading_keys = loading.elapsed().as_secs_f64();
+    let preparing = Instant::now();
     let server = TfheServer::new(bundle, keys)?;
+    let seconds_preparing = preparing.elapsed().as_secs_f64();
     let step = context.terminal.step("running");
     let mut times = SampleTimes::start();
     let outputs = server.run(&inputs, &mut |progress: TfheProgress<'_>| {
@@ -97,6 +101,8 @@ pub(in crate::commands) fn run(args: &RunArgs, bundle: &PlanBundle, context: &Co
     Ok(Ran {
         written: Written::since(&args.output, started),
         samples: outputs.samples.len(),
+        seconds_loading_keys,
+        seconds_preparing,
         seconds_cold: times.cold(),
         seconds_warm: times.warm(),
     })
