@@ -73,6 +73,19 @@ impl Geometry {
         }
     }
 
+    /// How many multiplications a product takes: the entries of the matrix, padding counted.
+    pub fn entries(&self) -> u64 {
+        let product = |sizes: &[u32]| {
+            sizes
+                .iter()
+                .fold(1u64, |product, &size| product.saturating_mul(u64::from(size)))
+        };
+        match self {
+            Self::Dense { rows, cols, .. } => product(&[*rows, *cols]),
+            Self::Convolution(conv) => product(&conv.kernel).saturating_mul(product(&conv.output)),
+        }
+    }
+
     /// `matrix · x`, element by element.
     ///
     /// # Shapes

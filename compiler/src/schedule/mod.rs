@@ -33,6 +33,11 @@ const MIN_LOG_N: u32 = 12;
 /// A bound is never below this, so that a layer that is always zero has one too.
 const SMALLEST_BOUND: f64 = 1e-6;
 
+/// Multiplications that one walk of the noise prediction may take.
+const NOISE_WORK: u64 = 1 << 28;
+/// Noise is predicted from at least so many samples.
+const MIN_NOISE_SAMPLES: u64 = 16;
+
 /// What a program is held to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScheduleOptions {
@@ -99,6 +104,7 @@ pub fn schedule(
         let search = Search {
             drafts: &drafts,
             values: &values,
+            noise_values: &values.thinned(noise_samples(&drafts)),
             weights: &packed.weights,
             bounds: &bounds,
             wanted_bits: options.precision_bits,
@@ -111,6 +117,16 @@ pub fn schedule(
     Err(Box::new(
         refusal.unwrap_or_else(|| Infeasible::no_ring(options.max_log_n)),
     ))
+}
+
+/// How many samples noise is predicted from: a network of many multiplications has enough elements in few.
+fn noise_samples(drafts: &Drafts) -> usize {
+    let entries = |line: &Draft| match line.op {
+        Instruction::Linear { map, .. } => drafts.maps[map.index()].geometry.entries(),
+        _ => 0,
+    };
+    let work: u64 = drafts.lines.iter().map(entries).sum();
+    (NOISE_WORK / work.max(1)).max(MIN_NOISE_SAMPLES) as usize
 }
 
 /// The largest calibrated value of every line, with margin.

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 use heron_params::{ChebyshevSplit, CkksParams, NoiseModel, OperationNoise, ScalePower, chebyshev_derivative};
 use heron_plan::{Constant, Geometry, Instruction, LinearMap, SlotPolynomial, ValueId, Weights};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::schedule::levels::{Draft, Drafts};
 use crate::schedule::signs::Signs;
@@ -439,18 +440,20 @@ impl Prediction<'_> {
             square(model.hoisted_key_switch(line.level, ScalePower::One))
         };
         let entering = |spread: &Spread| spread.and(Spread::keyed(baby));
-        let probe = |errors: &Vec<f64>| {
-            let entering: Vec<f64> = errors
-                .iter()
-                .map(|error| error + probing.signs.next() * baby.sqrt())
-                .collect();
-            matrix.0.product(matrix.1, &entering)
+        // The signs are drawn in order; what is made of them does not depend on it.
+        let draw = |errors: &Vec<f64>| {
+            let sign = |error: &f64| error + probing.signs.next() * baby.sqrt();
+            errors.iter().map(sign).collect::<Vec<f64>>()
         };
+        let probes: Vec<Vec<f64>> = operand.probes.iter().map(draw).collect();
         let mut noise = LineNoise {
-            probes: operand.probes.iter().map(probe).collect(),
+            probes: probes
+                .par_iter()
+                .map(|probe| matrix.0.product(matrix.1, probe))
+                .collect(),
             spreads: operand
                 .spreads
-                .iter()
+                .par_iter()
                 .map(|spreads| mapped(matrix, &spreads.iter().map(entering).collect::<Vec<_>>()))
                 .collect(),
             sources: operand.sources.min(map.input.len as usize),

@@ -23,6 +23,10 @@ const MAX_LOG_PRIME: u32 = 49;
 /// What a rotation with a shared decomposition costs, in rotations.
 const HOISTED_ROTATION: f64 = 0.4;
 
+/// A set that misses the wanted precision by more than this rules out those with a smaller scale: the digits, in which they
+/// differ otherwise, matter less.
+const FAR_BITS: f64 = 1.0;
+
 /// A parameter set that was tried.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
@@ -34,7 +38,7 @@ pub struct Candidate {
     pub digit_len: Option<u32>,
     /// `log2(QP)`; absent where no scale fits.
     pub log_qp: Option<f64>,
-    /// Predicted precision; absent where no scale fits.
+    /// Predicted precision; absent where no scale fits, or nothing had to be predicted.
     pub precision_bits: Option<f64>,
     /// What became of it.
     pub verdict: String,
@@ -53,50 +57,77 @@ pub(crate) struct Choice {
 pub(crate) struct Search<'a> {
     pub(crate) drafts: &'a Drafts,
     pub(crate) values: &'a LineValues,
+    /// The samples that noise is predicted from.
+    pub(crate) noise_values: &'a LineValues,
     pub(crate) weights: &'a Weights,
     /// Largest magnitude of every line, with margin.
     pub(crate) bounds: &'a [f64],
     pub(crate) wanted_bits: f64,
 }
 
+/// What is known of a set before its noise is predicted.
+fn untried(log_n: u32, digit_len: u32, set: Option<&CkksParams>) -> Candidate {
+    let verdict = match set {
+        Some(_) => "costlier",
+        None => "the security table leaves room for no scale",
+    };
+    Candidate {
+        log_n,
+        log_scale: set.map(|set| set.log_scale),
+        digit_len: Some(digit_len),
+        log_qp: set.map(CkksParams::log_qp),
+        precision_bits: None,
+        verdict: verdict.to_owned(),
+    }
+}
+
 impl Search<'_> {
-    /// The best parameters of a ring degree, if any are good enough. Notes what was tried.
+    /// The cheapest parameters of a ring degree that are precise enough, if there are any. Notes what was tried.
+    ///
+    /// # Cost
+    /// A prediction walks the whole network, so that the cheapest sets are predicted first, and none that is costlier than
+    /// one that will do, or coarser than one that is [far](FAR_BITS) from it.
     pub(crate) fn in_ring(&self, log_n: u32, tried: &mut Vec<Candidate>) -> Option<Choice> {
-        let mut best: Option<(f64, usize, Choice)> = None;
-        for digit_len in 1..=self.drafts.depth() + 1 {
-            let Some(params) = self.largest_scale(log_n, digit_len) else {
-                tried.push(Candidate {
-                    log_n,
-                    log_scale: None,
-                    digit_len: Some(digit_len),
-                    log_qp: None,
-                    precision_bits: None,
-                    verdict: "the security table leaves room for no scale".to_owned(),
-                });
-                continue;
-            };
-            let (choice, mut candidate) = self.predict(params);
-            if choice.precision_bits < self.wanted_bits {
-                candidate.verdict = format!("{:.1} bits are less than {}", choice.precision_bits, self.wanted_bits);
-                tried.push(candidate);
+        let sets = (1..=self.drafts.depth() + 1).map(|digit_len| (digit_len, self.largest_scale(log_n, digit_len)));
+        let sets: Vec<(u32, Option<CkksParams>)> = sets.collect();
+        let mut verdicts: Vec<Candidate> = sets
+            .iter()
+            .map(|(len, set)| untried(log_n, *len, set.as_ref()))
+            .collect();
+        let priced = sets
+            .into_iter()
+            .enumerate()
+            .filter_map(|(index, (_, set))| Some((index, set?)));
+        let mut order: Vec<(f64, usize, CkksParams)> =
+            priced.map(|(index, set)| (self.cost(&set), index, set)).collect();
+        order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let mut chosen = None;
+        let mut too_coarse = 0;
+        for (_, index, set) in order {
+            if set.log_scale < too_coarse {
+                "coarser than one that is far too imprecise".clone_into(&mut verdicts[index].verdict);
                 continue;
             }
-            let cost = self.cost(&choice.params);
-            candidate.verdict = "costlier".to_owned();
-            tried.push(candidate);
-            if best.as_ref().is_none_or(|(least, ..)| cost < *least) {
-                best = Some((cost, tried.len() - 1, choice));
+            let (choice, candidate) = self.predict(set);
+            verdicts[index] = candidate;
+            if choice.precision_bits >= self.wanted_bits {
+                "chosen".clone_into(&mut verdicts[index].verdict);
+                chosen = Some(choice);
+                break;
+            }
+            verdicts[index].verdict = format!("{:.1} bits are less than {}", choice.precision_bits, self.wanted_bits);
+            if choice.precision_bits < self.wanted_bits - FAR_BITS {
+                too_coarse = too_coarse.max(choice.params.log_scale);
             }
         }
-        let (_, index, choice) = best?;
-        tried[index].verdict = "chosen".to_owned();
-        Some(choice)
+        tried.extend(verdicts);
+        chosen
     }
 
     fn predict(&self, params: CkksParams) -> (Choice, Candidate) {
         let prediction = Prediction {
             drafts: self.drafts,
-            values: self.values,
+            values: self.noise_values,
             weights: self.weights,
             params: &params,
         };

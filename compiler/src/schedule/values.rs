@@ -5,6 +5,7 @@
 
 use heron_params::chebyshev_value;
 use heron_plan::{Constant, Instruction, SlotPolynomial, ValueId, Weights};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::calibrate::Samples;
 use crate::schedule::levels::Drafts;
@@ -20,6 +21,18 @@ impl LineValues {
     /// One vector a sample.
     pub(crate) fn of(&self, line: ValueId) -> &[Vec<f64>] {
         &self.tables[self.of_line[line.index()]]
+    }
+
+    /// The same for a number of samples, spread evenly over all.
+    pub(crate) fn thinned(&self, samples: usize) -> Self {
+        let pick = |table: &Vec<Vec<f64>>| {
+            let step = table.len().div_ceil(samples.max(1)).max(1);
+            table.iter().step_by(step).cloned().collect()
+        };
+        Self {
+            tables: self.tables.iter().map(pick).collect(),
+            of_line: self.of_line.clone(),
+        }
     }
 
     /// The largest magnitude of a line.
@@ -62,7 +75,7 @@ pub(crate) fn line_values(drafts: &Drafts, weights: &Weights, samples: &Samples)
             Instruction::Linear { arg, map } => {
                 let matrix = &drafts.maps[map.index()].geometry;
                 let entries = tensor(weights, matrix.weights());
-                values.of(*arg).iter().map(|x| matrix.product(entries, x)).collect()
+                values.of(*arg).par_iter().map(|x| matrix.product(entries, x)).collect()
             }
             Instruction::Add { lhs, rhs } => zip(*lhs, *rhs, |l, r| l + r),
             Instruction::Sub { lhs, rhs } => zip(*lhs, *rhs, |l, r| l - r),
