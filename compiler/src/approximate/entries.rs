@@ -65,14 +65,46 @@ pub(crate) fn entries_of(
         .collect();
     let widest = seen.iter().map(|seen| seen.magnitude()).fold(0.0, f64::max);
     let least = widest * SMALLEST_SHARE;
+    let chosen = match extent {
+        Extent::Symmetric => margin,
+        Extent::Tight => margin
+            .max(overshoot(&entries, &seen, widest))
+            .min(margin.max(MAX_MARGIN)),
+    };
     for (entry, seen) in entries.iter_mut().zip(seen) {
         let first = fit_interval(function, seen, margin, least, extent);
         let outside = |x: &f64| if *x < first.min || *x > first.max { 1.0 } else { 0.0 };
         entry.exceedance = mean(entry.held_back.operands.iter().map(outside));
         let all = Interval::of(entry.held_back.operands.iter().copied().chain([seen.min, seen.max]));
-        entry.interval = fit_interval(function, all, margin, least, extent);
+        entry.interval = fit_interval(function, all, chosen, least, extent);
     }
     entries
+}
+
+/// The largest margin that is chosen without being asked for: wider intervals cost more accuracy than they save.
+const MAX_MARGIN: f64 = 2.0;
+
+/// Entries narrower than this share of the widest say nothing about the others' margin.
+const TELLING_SHARE: f64 = 0.1;
+
+/// What margin the held-back operands of all entries would have needed, and as much again beyond the first 1.
+///
+/// One entry has few held-back operands; a layer has many, and the one farthest out among them says how far the operands of
+/// fresh inputs go in some entry. A polynomial of a high degree must not be left there.
+fn overshoot(entries: &[Entry], seen: &[Interval], widest: f64) -> f64 {
+    let of_entry = |(entry, seen): (&Entry, &Interval)| {
+        let magnitude = seen.magnitude();
+        if magnitude < TELLING_SHARE * widest || magnitude == 0.0 {
+            return 1.0;
+        }
+        let beyond = entry
+            .held_back
+            .operands
+            .iter()
+            .map(|&x| (x - seen.max).max(seen.min - x));
+        1.0 + 2.0 * beyond.fold(0.0, f64::max) / magnitude
+    };
+    entries.iter().zip(seen).map(of_entry).fold(1.0, f64::max)
 }
 
 /// The interval for operands that were seen, never shorter than `2 · least` where the function allows that.
@@ -186,6 +218,38 @@ mod tests {
         assert_eq!(symmetric, Interval { min: -5.0, max: 5.0 });
         let tight = fit_interval(Activation::Relu, SEEN, 1.25, 0.0, Extent::Tight);
         assert_eq!(tight, Interval { min: -2.0, max: 5.0 });
+    }
+
+    #[test]
+    fn held_back_operands_far_out_widen_the_intervals_of_all_entries() {
+        // Two entries on [-1, 1]; the fifth sample, held back, takes the second to 1.4.
+        let operands: Vec<Vec<f64>> = (0..10).map(|i| vec![if i % 2 == 0 { -1.0 } else { 1.0 }; 2]).collect();
+        let mut far = operands.clone();
+        far[4][1] = 1.4;
+        let intervals = |operands: &[Vec<f64>]| {
+            let layer = LayerSamples {
+                operands,
+                targets: operands,
+                shape: &[2],
+            };
+            let entries = entries_of(Activation::Relu, layer, Granularity::Channel, 1.25, Extent::Tight);
+            entries
+                .iter()
+                .map(|entry| (entry.interval.max, entry.exceedance))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(intervals(&operands), [(1.25, 0.0), (1.25, 0.0)]);
+        let [first, second] = intervals(&far)[..] else {
+            panic!("two entries")
+        };
+        assert!(
+            (first.0 - 1.8).abs() < 1e-12 && (second.0 - 1.4 * 1.8).abs() < 1e-12,
+            "{first:?} {second:?}"
+        );
+        assert!(
+            first.1 == 0.0 && second.1 == 0.5,
+            "one of two is beyond the margin that was asked for"
+        );
     }
 
     #[test]
