@@ -6,7 +6,7 @@ use heron_params::tfhe::{TfheParams, log2_tail};
 use heron_plan::tfhe::{QuantizedInput, QuantizedOutput, TfheInstruction, TfheLine, TfheProgram, integer_ranges};
 use heron_plan::{ConstEntry, ConstId, ValueId, VerifyErrors, Weights};
 
-use crate::quantize::integers::{IntegerPiece, Quantized};
+use crate::quantize::integers::{IntegerPiece, Quantized, Rows};
 use crate::quantize::outputs::OutputParts;
 use crate::quantize::parameters::{Chosen, Digits};
 
@@ -130,7 +130,7 @@ impl Emitter<'_> {
     }
 
     /// A sum of maps of tensors, plus a bias.
-    fn map(&mut self, sources: &[(usize, Vec<Vec<(usize, i64)>>)], bias: &[f64], steps: u64, node: &str) -> ValueId {
+    fn map(&mut self, sources: &[(usize, Rows)], bias: &[f64], steps: u64, node: &str) -> ValueId {
         let mut sum: Option<ValueId> = None;
         for (index, (tensor, rows)) in sources.iter().enumerate() {
             let arg = self.values[&(*tensor, steps)];
@@ -207,7 +207,7 @@ impl Emitter<'_> {
     fn output_map(&mut self, piece: &IntegerPiece) {
         let output = self.decided.output;
         let node = &self.decided.nodes[self.decided.nodes.len() - 1].0;
-        let sources: Vec<(usize, Vec<Vec<(usize, i64)>>)> = piece
+        let sources: Vec<(usize, Rows)> = piece
             .sources
             .iter()
             .enumerate()

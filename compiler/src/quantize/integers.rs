@@ -36,10 +36,13 @@ pub(super) enum InputScale {
     Element,
 }
 
+/// By row: column and weight of what is not zero.
+pub(super) type Rows = Vec<Vec<(usize, i64)>>;
+
 /// A piece with integer weights.
 pub(super) struct IntegerPiece {
     /// By source: column and weight of what is not zero, by row.
-    pub(super) sources: Vec<(usize, Vec<Vec<(usize, i64)>>)>,
+    pub(super) sources: Vec<(usize, Rows)>,
     /// What one step of each accumulator is worth.
     pub(super) scale: Vec<f64>,
     /// What zero of each accumulator is worth.
@@ -137,7 +140,7 @@ pub(super) fn piece(piece: &Piece, tensors: &[Quantized], bits: u32) -> IntegerP
         }
     };
     let scale: Vec<f64> = (0..rows).map(unit).collect();
-    let sources: Vec<(usize, Vec<Vec<(usize, i64)>>)> = piece
+    let sources: Vec<(usize, Rows)> = piece
         .sources
         .iter()
         .map(|source| (source.tensor, integer_rows(source, &tensors[source.tensor], &scale)))
@@ -163,7 +166,7 @@ pub(super) fn piece(piece: &Piece, tensors: &[Quantized], bits: u32) -> IntegerP
     }
 }
 
-fn integer_rows(source: &Source, tensor: &Quantized, scale: &[f64]) -> Vec<Vec<(usize, i64)>> {
+fn integer_rows(source: &Source, tensor: &Quantized, scale: &[f64]) -> Rows {
     let row = |(terms, scale): (&Vec<(usize, f64)>, &f64)| {
         terms
             .iter()
@@ -187,7 +190,7 @@ fn constant(piece: &Piece, tensors: &[Quantized], row: usize) -> f64 {
 }
 
 /// Smallest and largest value of an accumulator.
-fn range(sources: &[(usize, Vec<Vec<(usize, i64)>>)], tensors: &[Quantized], row: usize) -> (i64, i64) {
+fn range(sources: &[(usize, Rows)], tensors: &[Quantized], row: usize) -> (i64, i64) {
     let (mut min, mut max) = (0, 0);
     for (tensor, rows) in sources {
         for &(column, weight) in &rows[row] {

@@ -142,10 +142,10 @@ fn check_options(input: CompileInput<'_>, options: &IntegerOptions) -> Result<()
     if let Some(defect) = input.options.defect() {
         return Err(CompileError::Options(defect));
     }
-    if let BitsChoice::Fixed(bits) = options.bits {
-        if !(2..=8).contains(&bits) {
-            return Err(CompileError::Options(format!("{bits} bits: choose 2 to 8, or auto")));
-        }
+    if let BitsChoice::Fixed(bits) = options.bits
+        && !(2..=8).contains(&bits)
+    {
+        return Err(CompileError::Options(format!("{bits} bits: choose 2 to 8, or auto")));
     }
     if !(-128.0..0.0).contains(&options.log2_failure) {
         let failure = options.log2_failure;

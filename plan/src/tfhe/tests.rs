@@ -44,6 +44,7 @@ fn line(op: TfheInstruction, len: u32, steps: u64, range: (i64, i64), variance: 
 }
 
 /// `y = floor((x0 + 2 x1 - 3 x2 + 9) / 5)²` for `x` in `0..=3`, of one row, and its negative.
+#[expect(clippy::too_many_lines, reason = "a plan written out line by line")]
 fn plan_and_weights() -> (Plan, Weights) {
     let mut weights = Weights::default();
     let squares: Vec<f64> = (0..ENTRIES).map(|x| (x * x) as f64).collect();

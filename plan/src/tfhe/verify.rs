@@ -247,7 +247,7 @@ impl Check<'_> {
             }
             TfheInstruction::Floor { arg, by } => {
                 let from = self.arg(arg).steps;
-                if by < 3 || by % 2 == 0 || from % by != 0 {
+                if by < 3 || by.is_multiple_of(2) || !from.is_multiple_of(by) {
                     let expected = format!("an odd divisor of {from} steps, at least 3");
                     self.broken(Rule::Steps, format!("a division by {by}"), expected);
                     return;

@@ -176,7 +176,7 @@ impl TfheServer {
                 self.keys.bootstrap.look_up(&indices, &tables)
             })
             .collect();
-        Vector::of(batches.concat(), arg.size)
+        Vector::of(&batches.concat(), arg.size)
     }
 }
 

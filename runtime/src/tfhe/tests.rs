@@ -72,6 +72,7 @@ fn line(op: TfheInstruction, len: usize, steps: u64, range: (i64, i64), variance
 }
 
 /// Nine sums of six inputs in `0..=3`, floored, looked up in a table of their own, and two of that added.
+#[expect(clippy::too_many_lines, reason = "a plan written out line by line")]
 fn bundle(params: TfheParams) -> PlanBundle {
     let mut weights = Weights::default();
     let matrix: Vec<f64> = (0..ROWS * COLS).map(|i| (i * 5 % 7) as f64 - 3.0).collect();
@@ -281,7 +282,7 @@ fn look_ups_agree_with_the_crate_and_have_the_stated_noise() {
         let vector = encrypted(&secret, &values, 8, &mut generator);
         let ciphertexts: Vec<&[u64]> = vector.iter().collect();
         let indices = ours.switch.switch(&ciphertexts, 1);
-        let found = ours.bootstrap.look_up(&indices, &vec![&table; SAMPLES]);
+        let found = ours.bootstrap.look_up(&indices, &[&table; SAMPLES]);
 
         let mut body = vec![0; (params.ring_rank as usize + 1) * params.degree()];
         let first = body.len() - params.degree();

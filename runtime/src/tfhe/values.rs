@@ -52,7 +52,7 @@ impl Vector {
     }
 
     /// From ciphertexts of equal size.
-    pub(super) fn of(ciphertexts: Vec<Vec<u64>>, size: usize) -> Self {
+    pub(super) fn of(ciphertexts: &[Vec<u64>], size: usize) -> Self {
         Self {
             words: ciphertexts.concat(),
             size,
