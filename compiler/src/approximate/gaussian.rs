@@ -64,7 +64,7 @@ impl Normal {
             | Activation::Softplus
             | Activation::Clip { .. } => self.by_quadrature(|x| function.apply(x)),
         };
-        (self.from_moments(moments), moments.error())
+        (self.quadratic_of(moments), moments.error())
     }
 
     /// `α x + (1 - α) max(x, 0)`.
@@ -120,7 +120,7 @@ impl Normal {
         moments
     }
 
-    fn from_moments(self, Moments { e: [e0, e1, e2], .. }: Moments) -> Quadratic {
+    fn quadratic_of(self, Moments { e: [e0, e1, e2], .. }: Moments) -> Quadratic {
         let Self { mean, deviation: s } = self;
         let c2 = e2 / (2.0 * s * s);
         [
