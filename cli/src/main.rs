@@ -15,6 +15,7 @@ mod network;
 mod options;
 mod picture;
 mod plot;
+mod polynomials;
 mod security_card;
 mod shipped;
 mod table;

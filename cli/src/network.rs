@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use heron_compiler::{Imported, evaluate, import};
+use heron_compiler::{Imported, evaluate_samples, import};
 use heron_plan::{CalibratedRange, InputSpec, Normalization, VectorLayout};
 use heron_runtime::files::FileError;
 
@@ -63,10 +63,7 @@ impl Network {
             let message = format!("the samples have {} elements, the model takes {needed}", sample.len());
             return Err(Failure::new(Exit::Damaged, message).advise("use the model that the plan was compiled from"));
         }
-        Ok(samples
-            .iter()
-            .map(|sample| evaluate(&self.imported.graph, sample))
-            .collect())
+        Ok(evaluate_samples(&self.imported.graph, samples))
     }
 }
 

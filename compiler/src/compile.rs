@@ -118,7 +118,7 @@ pub(crate) fn check_labels(input: CompileInput<'_>) -> Result<(), CompileError> 
     }
 }
 
-fn approximate_options(options: &CompileOptions) -> ApproximateOptions {
+pub(crate) fn approximate_options(options: &CompileOptions) -> ApproximateOptions {
     ApproximateOptions {
         rule: options.activation,
         overrides: options.overrides.clone(),

@@ -5,7 +5,7 @@
 use ndarray::{ArcArray1, ArcArray2};
 
 use crate::evaluate;
-use crate::evaluate_nodes;
+use crate::{evaluate_nodes, evaluate_samples};
 use crate::graph::Graph;
 use crate::nn::{self, Affine, Chebyshev, Conv, Pad, Pool};
 
@@ -110,6 +110,14 @@ impl ClearPolynomial {
     /// If `input` has another length than the graph's input.
     pub fn output(&self, input: &[f64]) -> Vec<f64> {
         evaluate(&self.graph, input)
+    }
+
+    /// The network's outputs for many samples, on all threads.
+    ///
+    /// # Panics
+    /// If a sample has another length than the graph's input.
+    pub fn outputs<S: AsRef<[f64]> + Sync>(&self, samples: &[S]) -> Vec<Vec<f64>> {
+        evaluate_samples(&self.graph, samples)
     }
 
     /// The values of every node for one sample, by [`NodeId::index`](crate::graph::NodeId::index).

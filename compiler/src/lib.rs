@@ -14,6 +14,7 @@ pub mod nn;
 pub mod options;
 pub mod pack;
 mod packed_clear;
+mod polynomial_network;
 pub mod quantize;
 pub mod report;
 pub mod schedule;
@@ -21,7 +22,8 @@ mod simplify;
 pub mod slots;
 
 pub use compile::{CompileInput, Compiled, compile};
-pub use evaluate::{evaluate, evaluate_nodes};
+pub use evaluate::{evaluate, evaluate_nodes, evaluate_samples};
 pub use import::{ImportError, Imported, OnnxClear, OracleError, Problem, SupportedOp, import, supported_ops};
 pub use packed_clear::evaluate_packed;
+pub use polynomial_network::polynomial_network;
 pub use simplify::{PASSES, Pass, SimplifyError, simplify, simplify_until, simplify_with};

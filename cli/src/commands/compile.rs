@@ -4,16 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::ValueEnum;
 use heron_compiler::calibrate::Samples;
-use heron_compiler::nn::Granularity;
 use heron_compiler::options::{AccuracyGate, ActivationRule, CompileOptions};
 use heron_compiler::quantize::BitsChoice;
 use heron_compiler::report::Report;
 use heron_compiler::{CompileInput, Compiled, compile, simplify_until};
 use heron_plan::Normalization;
 use heron_runtime::files::write_plan;
-use heron_runtime::samples::{RangePolicy, prepare};
 use serde::Serialize;
 
 use super::integers::{self, BitsOption, FailureOption, Target};
@@ -23,6 +20,7 @@ use crate::artefact::{ForceOption, Written};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::network::{Network, read_labels};
+use crate::polynomials::{GranularityOption, calibration_samples};
 use crate::table::pairs;
 
 const AFTER_HELP: &str = "\
@@ -97,17 +95,6 @@ pub(crate) struct CompileArgs {
 const DEFAULT_PRECISION_BITS: f64 = 12.0;
 const DEFAULT_MAX_LOG_N: u32 = 16;
 const DEFAULT_LOG2_FAILURE: f64 = -40.0;
-
-/// What one polynomial covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum GranularityOption {
-    /// A whole layer
-    Tensor,
-    /// One channel
-    Channel,
-    /// One element
-    Element,
-}
 
 /// The plan that was written.
 #[derive(Debug, Serialize)]
@@ -200,7 +187,7 @@ impl CompileArgs {
     fn read(&self, data: &TensorRef, output: &Path) -> Result<(Network, Samples, Option<Vec<i64>>)> {
         self.force.check(output)?;
         let network = Network::read(&self.model)?;
-        let calibration = self.calibration(data, &network)?;
+        let calibration = calibration_samples(data, &network, self.normalization())?;
         let labels = self
             .labels
             .as_ref()
@@ -208,13 +195,6 @@ impl CompileArgs {
             .transpose()?;
         let labels = labels.map(|labels| labels.iter().map(|&label| label as i64).collect());
         Ok((network, calibration, labels))
-    }
-
-    fn calibration(&self, data: &TensorRef, network: &Network) -> Result<Samples> {
-        let spec = network.input_spec(self.normalization());
-        let tensor = data.read_samples(&spec.shape)?;
-        let samples = prepare(&spec, &tensor, RangePolicy::Refuse)?;
-        Ok(Samples::new(&spec.shape, samples.values.concat())?)
     }
 
     fn normalization(&self) -> Option<Normalization> {
@@ -231,11 +211,7 @@ impl CompileArgs {
                 .map(|NodeRule(node, rule)| (node.clone(), *rule))
                 .collect(),
             fit: self.fit.options(),
-            granularity: match self.granularity {
-                GranularityOption::Tensor => Granularity::Tensor,
-                GranularityOption::Channel => Granularity::Channel,
-                GranularityOption::Element => Granularity::Element,
-            },
+            granularity: self.granularity.granularity(),
             precision_bits: self.precision,
             max_log_n: self.max_log_n,
             accuracy: if self.accept_accuracy {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
+use heron_compiler::approximate::{ActivationReport, Approximated};
+use heron_compiler::he::ClearPolynomial;
 use heron_plan::InputSpec;
 use heron_runtime::files::{PlanBundle, read_plan, write_tensor};
 use heron_runtime::samples::{RangePolicy, Samples, prepare};
@@ -18,13 +20,14 @@ use crate::arguments::{NormalizeOption, TensorRef};
 use crate::artefact::{ForceOption, Written};
 use crate::context::Context;
 use crate::network::{Network, read_labels};
+use crate::polynomials::PolynomialArgs;
 use crate::table::{Align, Table, pairs};
 use crate::units;
 
 const AFTER_HELP: &str = "\
 With a plan: evaluates it slot by slot, exactly and with predicted noise added.
-With a model: evaluates the network in clear. With labels: top-1 accuracies side
-by side.
+With a model: evaluates the network in clear, and with --activation the same with
+polynomials. With labels: top-1 accuracies side by side.
 
 Example:
   heron simulate digits.plan -i models/data/digits.npz:test \\
@@ -65,6 +68,8 @@ pub(crate) struct SimulateArgs {
     #[arg(short, long, value_name = "Y.npy")]
     output: Option<PathBuf>,
     #[command(flatten)]
+    polynomials: PolynomialArgs,
+    #[command(flatten)]
     force: ForceOption,
 }
 
@@ -94,6 +99,10 @@ struct Simulated {
     predicted_precision_bits: Option<f64>,
     /// Lines of the plan whose values left their bounds: an encrypted run could overflow there.
     exceeded: Vec<ExceededLine>,
+    /// Fraction of samples on which the polynomial network stays finite.
+    finite: Option<f64>,
+    /// Levels of the activations, where polynomials were fitted.
+    levels: Option<Vec<ActivationLevels>>,
     output: Option<Written>,
     #[serde(skip)]
     seconds: f64,
@@ -107,6 +116,29 @@ struct ExceededLine {
     largest: f64,
     bound: f64,
     samples: usize,
+}
+
+/// How many levels an activation takes.
+#[derive(Debug, Serialize)]
+struct ActivationLevels {
+    node: String,
+    rule: String,
+    levels: u32,
+}
+
+fn activation_levels(polynomials: &Approximated) -> Vec<ActivationLevels> {
+    let of = |activation: &ActivationReport| ActivationLevels {
+        node: activation.node.clone(),
+        rule: activation.rule.clone(),
+        levels: activation.depth,
+    };
+    polynomials.activations.iter().map(of).collect()
+}
+
+/// The fraction of samples without a number that is infinite or none.
+fn finite_share(outputs: &[Vec<f64>]) -> f64 {
+    let finite = outputs.iter().filter(|output| output.iter().all(|y| y.is_finite()));
+    finite.count() as f64 / outputs.len().max(1) as f64
 }
 
 /// The outputs of each network.
@@ -154,13 +186,27 @@ impl SimulateArgs {
             .map(|labels| read_labels(labels, n_given))
             .transpose()?;
         samples.values.truncate(self.n.map_or(usize::MAX, NonZeroUsize::get));
-        let outputs = Outputs::of(network.as_ref(), bundle.as_ref(), &samples, context)?;
+        let mut outputs = Outputs::of(network.as_ref(), bundle.as_ref(), &samples, context)?;
+        let polynomials = self.polynomials(network.as_ref(), context)?;
+        if let Some(polynomials) = &polynomials {
+            let _step = context.terminal.step("evaluating with polynomials");
+            outputs.polynomial = Some(ClearPolynomial::new(&polynomials.graph).outputs(&samples.values));
+        }
         let output = self.write(&outputs, started)?;
         Ok(Simulated {
             output,
             seconds: started.elapsed().as_secs_f64(),
+            levels: polynomials.map(|polynomials| activation_levels(&polynomials)),
             ..outputs.compare(samples.values.len(), out_of_range, labels.as_deref())
         })
+    }
+
+    /// The network with polynomials, if there is to be one.
+    fn polynomials(&self, network: Option<&Network>, context: &Context) -> Result<Option<Approximated>> {
+        let Some(network) = network else { return Ok(None) };
+        let _step = context.terminal.step("fitting polynomials");
+        let normalization = self.normalize.as_ref().map(|option| option.0.clone());
+        self.polynomials.network(network, normalization)
     }
 
     /// The samples, and how many of them the plan's client would refuse.
@@ -242,6 +288,8 @@ impl Outputs {
             predicted_noise: noise.map(|(noise, _)| noise),
             predicted_precision_bits: noise.map(|(noise, exact)| -(noise / largest_magnitude(exact)).log2()),
             exceeded: self.exceeded.iter().map(ExceededLine::of).collect(),
+            finite: self.polynomial.as_deref().map(finite_share),
+            levels: None,
             output: None,
             seconds: 0.0,
         }
@@ -283,6 +331,15 @@ impl Simulated {
                 self.out_of_range
             );
             entries.push(("out of range", text));
+        }
+        if let Some(levels) = &self.levels {
+            let total: u32 = levels.iter().map(|activation| activation.levels).sum();
+            let mean = f64::from(total) / levels.len().max(1) as f64;
+            let text = format!("{total} for {}, {mean:.2} each", units::count(levels.len(), "activation"));
+            entries.push(("levels", text));
+        }
+        if let Some(finite) = self.finite.filter(|&finite| finite < 1.0) {
+            entries.push(("finite outputs", units::percent(finite)));
         }
         if let (Some(noise), Some(bits)) = (self.predicted_noise, self.predicted_precision_bits) {
             entries.push(("noise", format!("{noise:.2e} predicted, {bits:.1} bits of precision")));

@@ -10,6 +10,7 @@ mod pad;
 mod pool;
 
 use heron_params::chebyshev_value;
+use rayon::prelude::*;
 
 use crate::graph::{Graph, Node};
 use crate::nn::{Affine, Chebyshev, Op, Polynomial};
@@ -23,6 +24,14 @@ use crate::nn::{Affine, Chebyshev, Op, Polynomial};
 /// If `input` has another length than the graph's input.
 pub fn evaluate(graph: &Graph<Op>, input: &[f64]) -> Vec<f64> {
     evaluate_nodes(graph, input).swap_remove(graph.output().index())
+}
+
+/// The network's outputs for many samples, on all threads. Samples are independent: their number changes nothing.
+///
+/// # Panics
+/// If a sample has another length than the graph's input.
+pub fn evaluate_samples<S: AsRef<[f64]> + Sync>(graph: &Graph<Op>, samples: &[S]) -> Vec<Vec<f64>> {
+    samples.par_iter().map(|sample| evaluate(graph, sample.as_ref())).collect()
 }
 
 /// The values of every node for one sample, by [`NodeId::index`](crate::graph::NodeId::index).
