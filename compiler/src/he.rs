@@ -5,9 +5,9 @@
 use ndarray::{ArcArray1, ArcArray2};
 
 use crate::evaluate;
-use crate::{evaluate_nodes, evaluate_samples};
 use crate::graph::Graph;
 use crate::nn::{self, Affine, Chebyshev, Conv, Pad, Pool};
+use crate::{evaluate_nodes, evaluate_samples};
 
 /// An operation that homomorphic encryption can evaluate. Shapes are in [`Node::shape`](crate::graph::Node).
 #[derive(Clone, Debug, PartialEq)]

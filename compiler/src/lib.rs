@@ -22,7 +22,7 @@ mod simplify;
 pub mod slots;
 
 pub use compile::{CompileInput, Compiled, compile};
-pub use evaluate::{evaluate, evaluate_nodes, evaluate_samples};
+pub use evaluate::{evaluate, evaluate_nodes, evaluate_samples, gradients};
 pub use import::{ImportError, Imported, OnnxClear, OracleError, Problem, SupportedOp, import, supported_ops};
 pub use packed_clear::evaluate_packed;
 pub use polynomial_network::polynomial_network;

@@ -34,7 +34,10 @@ pub enum ActivationRule {
         alpha: u32,
     },
     /// Degrees chosen layer by layer, by what each layer's error does to the output.
-    Ola,
+    Ola {
+        /// Levels that the activations may take on average, in tenths.
+        tenths: u32,
+    },
     /// Quadratics, and higher degrees where they are needed for the answers to agree.
     Auto,
 }
@@ -50,7 +53,7 @@ impl fmt::Display for ActivationRule {
             Self::Chebyshev { degree } => write!(f, "chebyshev:{degree}"),
             Self::Tolerance { bits } => write!(f, "tolerance:{bits}"),
             Self::Composite { alpha } => write!(f, "composite:{alpha}"),
-            Self::Ola => f.write_str("ola"),
+            Self::Ola { tenths } => write!(f, "ola:{}", f64::from(*tenths) / 10.0),
             Self::Auto => f.write_str("auto"),
         }
     }
@@ -71,18 +74,31 @@ impl FromStr for ActivationRule {
         };
         match (name, number) {
             ("quadratic", None) => Ok(Self::Quadratic),
-            ("ola", None) => Ok(Self::Ola),
+            ("ola", None) => Ok(Self::Ola { tenths: USUAL_TENTHS }),
+            ("ola", Some(levels)) => average_levels(levels),
             ("auto", None) => Ok(Self::Auto),
             ("least-squares", _) => within("degree", 2, MAX_DEGREE).map(|degree| Self::LeastSquares { degree }),
             ("chebyshev", _) => within("degree", 1, MAX_DEGREE).map(|degree| Self::Chebyshev { degree }),
             ("tolerance", _) => within("number of bits", 1, 40).map(|bits| Self::Tolerance { bits }),
             ("composite", _) => within("number of bits", 4, 14).map(|alpha| Self::Composite { alpha }),
             _ => Err(format!(
-                "there is no rule `{text}`: use quadratic, least-squares:DEGREE, chebyshev:DEGREE, tolerance:BITS, composite:ALPHA, ola \
-                 or auto"
+                "there is no rule `{text}`: use quadratic, least-squares:DEGREE, chebyshev:DEGREE, tolerance:BITS, composite:ALPHA, \
+                 ola:LEVELS or auto"
             )),
         }
     }
+}
+
+/// Levels an activation that `ola` takes where none are given, in tenths.
+const USUAL_TENTHS: u32 = 40;
+
+/// `ola:LEVELS`, to a tenth of a level.
+fn average_levels(levels: &str) -> Result<ActivationRule, String> {
+    let parsed: Option<f64> = levels.parse().ok().filter(|levels| (0.0..=8.0).contains(levels));
+    let levels = parsed.ok_or_else(|| format!("`{levels}` is no average of levels from 0 to 8"))?;
+    Ok(ActivationRule::Ola {
+        tenths: (10.0 * levels).round() as u32,
+    })
 }
 
 /// What to do where the polynomial network disagrees with the clear one.

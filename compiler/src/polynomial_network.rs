@@ -17,5 +17,9 @@ pub fn polynomial_network(input: CompileInput<'_>) -> Result<Approximated, Compi
     }
     let graph = simplify(&import(input.model)?.graph)?;
     calibrate(&graph, input.calibration)?;
-    approximate(&graph, input.calibration, &approximate_options(input.options)).map_err(CompileError::Unsupported)
+    Ok(approximate(
+        &graph,
+        input.calibration,
+        &approximate_options(input.options),
+    )?)
 }

@@ -53,7 +53,7 @@ pub(crate) struct CompileArgs {
     pub(super) class_names: Vec<String>,
     /// How activations become polynomials
     ///
-    /// quadratic, least-squares:DEGREE, chebyshev:DEGREE, tolerance:BITS, composite:ALPHA, ola or auto
+    /// quadratic, least-squares:DEGREE, chebyshev:DEGREE, tolerance:BITS, composite:ALPHA, ola:LEVELS or auto
     #[arg(long, value_name = "RULE", default_value_t = ActivationRule::Quadratic)]
     pub(super) activation: ActivationRule,
     /// Another rule for one activation; may be given several times

@@ -335,7 +335,10 @@ impl Simulated {
         if let Some(levels) = &self.levels {
             let total: u32 = levels.iter().map(|activation| activation.levels).sum();
             let mean = f64::from(total) / levels.len().max(1) as f64;
-            let text = format!("{total} for {}, {mean:.2} each", units::count(levels.len(), "activation"));
+            let text = format!(
+                "{total} for {}, {mean:.2} each",
+                units::count(levels.len(), "activation")
+            );
             entries.push(("levels", text));
         }
         if let Some(finite) = self.finite.filter(|&finite| finite < 1.0) {

@@ -21,6 +21,7 @@ mod fit_options;
 mod form;
 pub mod function_fit;
 mod gaussian;
+pub mod layerwise;
 mod least_squares;
 mod lower_polynomials;
 pub mod minimax;
@@ -119,6 +120,7 @@ pub fn approximate(
     if !unsupported.is_empty() {
         return Err(ApproximateError::Unsupported(unsupported));
     }
+    let options = &layerwise::resolve(graph, samples, options).map_err(ApproximateError::Unsupported)?;
     let fitted = match auto::activations(graph, options).as_slice() {
         [] => fit_activations(graph, samples, options)?,
         open => auto::choose(graph, samples, options, open)?,
@@ -144,6 +146,7 @@ pub fn contributions(
     samples: &Samples,
     options: &ApproximateOptions,
 ) -> Result<Vec<(String, f64)>, ApproximateError> {
+    let options = &layerwise::resolve(graph, samples, options).map_err(ApproximateError::Unsupported)?;
     let exact = outputs(graph, samples, &BTreeMap::new());
     let largest = Interval::of(exact.iter().flatten().copied())
         .magnitude()

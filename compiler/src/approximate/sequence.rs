@@ -206,7 +206,7 @@ fn replace(
 }
 
 /// What stands for an activation, by the rule of its node.
-fn replace_activation(
+pub(crate) fn replace_activation(
     node: &Node<nn::Op>,
     function: Activation,
     layer: LayerSamples<'_>,
@@ -237,7 +237,7 @@ fn replace_activation(
         ActivationRule::Composite { alpha } => {
             fit_composite(function, layer, options, alpha).map_err(|reason| refuse(&reason))?
         }
-        ActivationRule::Ola => {
+        ActivationRule::Ola { .. } => {
             return Err(refuse(&format!("the rule `{rule}` has no polynomial for it")));
         }
     };

@@ -4,6 +4,7 @@
 //! is taken in the order that the code spells, and no platform mathematics is called.
 
 mod activation;
+mod backward;
 mod conv;
 mod dense;
 mod pad;
@@ -11,6 +12,8 @@ mod pool;
 
 use heron_params::chebyshev_value;
 use rayon::prelude::*;
+
+pub use backward::gradients;
 
 use crate::graph::{Graph, Node};
 use crate::nn::{Affine, Chebyshev, Op, Polynomial};
@@ -31,7 +34,10 @@ pub fn evaluate(graph: &Graph<Op>, input: &[f64]) -> Vec<f64> {
 /// # Panics
 /// If a sample has another length than the graph's input.
 pub fn evaluate_samples<S: AsRef<[f64]> + Sync>(graph: &Graph<Op>, samples: &[S]) -> Vec<Vec<f64>> {
-    samples.par_iter().map(|sample| evaluate(graph, sample.as_ref())).collect()
+    samples
+        .par_iter()
+        .map(|sample| evaluate(graph, sample.as_ref()))
+        .collect()
 }
 
 /// The values of every node for one sample, by [`NodeId::index`](crate::graph::NodeId::index).

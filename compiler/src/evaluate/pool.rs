@@ -64,6 +64,25 @@ fn windows(
     out
 }
 
+/// The elements of the operand that one output's window covers.
+pub(super) fn window_elements(
+    op: &Pool,
+    shape: &[usize],
+    out_shape: &[usize],
+    output: usize,
+) -> impl Iterator<Item = usize> {
+    let out_plane = out_shape[1] * out_shape[2];
+    let (channel, position) = (output / out_plane, output % out_plane);
+    let rows = inside(op, 0, position / out_shape[2], shape[1]);
+    let columns = inside(op, 1, position % out_shape[2], shape[2]);
+    let (height, width) = (shape[1], shape[2]);
+    rows.flat_map(move |row| {
+        columns
+            .clone()
+            .map(move |column| (channel * height + row) * width + column)
+    })
+}
+
 /// The positions of an axis that window number `index` covers.
 fn inside(op: &Pool, axis: usize, index: usize, length: usize) -> Range<usize> {
     let start = index * op.strides[axis];
