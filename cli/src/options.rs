@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
     BenchArgs, CheckArgs, CompileArgs, DecryptArgs, DemoArgs, EncryptArgs, FitCommandArgs, InspectArgs, KeygenArgs,
-    OpsArgs, ReportArgs, RunArgs, SimulateArgs, VerifyArgs,
+    OpsArgs, ReportArgs, RunArgs, SimulateArgs, TuneArgs, VerifyArgs,
 };
 use crate::context::Context;
 use crate::terminal::{Format, Verbosity};
@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Evaluate a plan or a model without encryption, no keys needed
     Simulate(SimulateArgs),
+    /// Show what accuracy costs: degrees chosen layer by layer, for several budgets of levels
+    Tune(TuneArgs),
     /// Make the keys of a plan
     Keygen(KeygenArgs),
     /// Encrypt inputs
@@ -118,6 +120,7 @@ impl Command {
             Self::Compile(args) => args.run(context),
             Self::Report(args) => args.run(context),
             Self::Simulate(args) => args.run(context),
+            Self::Tune(args) => args.run(context),
             Self::Keygen(args) => args.run(context),
             Self::Encrypt(args) => args.run(context),
             Self::Run(args) => args.run(context),

@@ -183,7 +183,7 @@ fn range_warnings(approximated: &Approximated) -> Vec<String> {
     approximated.activations.iter().filter_map(warning).collect()
 }
 
-fn measure_accuracy(input: CompileInput<'_>, graph: &Graph<Op>, approximated: &Approximated) -> Accuracy {
+pub(crate) fn measure_accuracy(input: CompileInput<'_>, graph: &Graph<Op>, approximated: &Approximated) -> Accuracy {
     let polynomial = ClearPolynomial::new(&approximated.graph);
     let (mut clear_outputs, mut polynomial_outputs, mut labels) = (Vec::new(), Vec::new(), Vec::new());
     for (index, sample) in held_back(input.calibration) {

@@ -220,7 +220,7 @@ mod tests {
             "chebyshev:31",
             "tolerance:10",
             "composite:13",
-            "ola",
+            "ola:3.5",
             "auto",
         ];
         for text in rules {
@@ -237,7 +237,8 @@ mod tests {
             "chebyshev:0",
             "chebyshev:1000",
             "composite:3",
-            "ola:1",
+            "ola:9",
+            "ola:many",
         ] {
             assert!(wrong.parse::<ActivationRule>().is_err(), "{wrong}");
         }

@@ -14,6 +14,7 @@ mod ops;
 mod report;
 mod run;
 mod simulate;
+mod tune;
 mod verify;
 
 pub(crate) use bench::BenchArgs;
@@ -29,4 +30,5 @@ pub(crate) use ops::OpsArgs;
 pub(crate) use report::ReportArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use simulate::SimulateArgs;
+pub(crate) use tune::TuneArgs;
 pub(crate) use verify::VerifyArgs;

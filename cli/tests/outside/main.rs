@@ -3,6 +3,7 @@
 mod arrays;
 mod artefacts;
 mod bench;
+mod composite;
 mod demo;
 mod determinism;
 mod errors;
