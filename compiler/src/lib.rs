@@ -27,5 +27,5 @@ pub use evaluate::{evaluate, evaluate_nodes, evaluate_samples, gradients};
 pub use import::{ImportError, Imported, OnnxClear, OracleError, Problem, SupportedOp, import, supported_ops};
 pub use packed_clear::evaluate_packed;
 pub use polynomial_network::polynomial_network;
-pub use tune::{TunePoint, tune};
 pub use simplify::{PASSES, Pass, SimplifyError, simplify, simplify_until, simplify_with};
+pub use tune::{TunePoint, tune};

@@ -76,7 +76,9 @@ impl TuneArgs {
         tuned.written.announce(context.terminal);
         tuned.plot.announce(context.terminal);
         let model = self.model.display();
-        context.terminal.next(format_args!("heron compile {model} --activation ola:LEVELS"));
+        context
+            .terminal
+            .next(format_args!("heron compile {model} --activation ola:LEVELS"));
         Ok(())
     }
 
@@ -131,7 +133,9 @@ fn plot_of(points: &[TunePoint]) -> Plot {
         marked: true,
     };
     let all = [
-        series("same answer, measured", &|point| Some(point.measured.as_ref()?.agreement())),
+        series("same answer, measured", &|point| {
+            Some(point.measured.as_ref()?.agreement())
+        }),
         series("same answer, predicted", &|point| Some(point.plan.agreement)),
         series("right answer", &|point| point.measured.as_ref()?.polynomial),
         series("right answer, clear", &|point| point.measured.as_ref()?.clear),
@@ -158,7 +162,12 @@ impl Tuned {
         for point in &self.points {
             let measured = point.measured.as_ref();
             let cell = |rate: Option<f64>| rate.map_or("-".to_owned(), units::percent);
-            let degrees: Vec<String> = point.plan.degrees.iter().map(|(_, degree)| degree.to_string()).collect();
+            let degrees: Vec<String> = point
+                .plan
+                .degrees
+                .iter()
+                .map(|(_, degree)| degree.to_string())
+                .collect();
             table.row([
                 format!("{:.2}", point.mean_levels),
                 point.plan.levels.to_string(),

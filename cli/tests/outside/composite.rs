@@ -18,7 +18,10 @@ fn check(alpha: u32, samples: u32) {
     let verify = format!("verify sign.plan -i {inputs} --n {samples} --format json");
     let verified = heron(&folder, &verify).succeeds().json();
     let ratio = verified["bound_ratio"].as_f64().expect("a ratio");
-    assert!(RATIOS.contains(&ratio), "alpha {alpha}: stated over measured is {ratio}\n{verified:#}");
+    assert!(
+        RATIOS.contains(&ratio),
+        "alpha {alpha}: stated over measured is {ratio}\n{verified:#}"
+    );
 }
 
 #[test]
