@@ -145,6 +145,7 @@ fn plot_of(points: &[TunePoint]) -> Plot {
         x_label: "levels an activation, on average".to_owned(),
         y_label: "held-back samples, percent".to_owned(),
         y_scale: Scale::Linear,
+        y_range: None,
         series: all.into_iter().filter(|series| !series.points.is_empty()).collect(),
     }
 }
