@@ -46,7 +46,8 @@ pub enum SessionError {
     /// Values lie outside what the plan was calibrated for.
     #[error(
         "input `{input}`: {} outside the calibrated range {} to {}, first sample {sample} with {} from \
-         element {element} on; check the preprocessing (normalization), calibrate with data like these, or accept wrong results with --allow-out-of-range",
+         element {element} on; check the preprocessing (normalization), calibrate with data like these, or accept wrong \
+         results with --allow-out-of-range",
         counted(*samples, "sample lies", "samples lie"),
         *min as f32,
         *max as f32,
