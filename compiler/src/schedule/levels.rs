@@ -138,90 +138,67 @@ impl Placer {
 
     /// The lines of a node, whose operands are at level `before`; the result is at `after`.
     fn node(&mut self, node: &Node<Op>, args: &[ValueId], after: Level, before: Level) -> ValueId {
-        let one = (before, ScalePower::One);
-        let two = (before, ScalePower::Two);
-        let product = match &node.op.compute {
-            Compute::Input => return self.push(Instruction::Input, one, node),
-            Compute::Add => {
-                return self.push(
-                    Instruction::Add {
-                        lhs: args[0],
-                        rhs: args[1],
-                    },
-                    one,
-                    node,
-                );
-            }
-            Compute::Sub => {
-                return self.push(
-                    Instruction::Sub {
-                        lhs: args[0],
-                        rhs: args[1],
-                    },
-                    one,
-                    node,
-                );
-            }
-            Compute::Shift(shift) => {
-                return self.push(
-                    Instruction::AddConst {
-                        arg: args[0],
-                        value: shift.clone(),
-                    },
-                    one,
-                    node,
-                );
-            }
+        let done = (after, ScalePower::One);
+        let op = match &node.op.compute {
+            Compute::Input => Instruction::Input,
+            Compute::Add => Instruction::Add {
+                lhs: args[0],
+                rhs: args[1],
+            },
+            Compute::Sub => Instruction::Sub {
+                lhs: args[0],
+                rhs: args[1],
+            },
+            Compute::Shift(shift) => add_const(args[0], shift.clone()),
+            Compute::Polynomial(poly) => Instruction::Polynomial {
+                arg: args[0],
+                poly: *poly,
+            },
             Compute::Linear { map, bias } => {
                 let id = MapId(self.maps.len() as u32);
                 self.maps.push(map.as_ref().clone());
-                let product = self.push(Instruction::Linear { arg: args[0], map: id }, two, node);
-                let sum = self.push(Instruction::Rescale { arg: product }, (after, ScalePower::One), node);
+                let product = self.product(Instruction::Linear { arg: args[0], map: id }, before, node);
                 let value = Constant::Vector {
                     data: *bias,
                     layout: map.output,
                 };
-                return self.push(
-                    Instruction::AddConst { arg: sum, value },
-                    (after, ScalePower::One),
-                    node,
-                );
+                add_const(self.rescale(product, after, node), value)
             }
             Compute::Scale { factor, shift } => {
-                let scaled = self.push(
-                    Instruction::MulConst {
-                        arg: args[0],
-                        value: factor.clone(),
-                    },
-                    two,
-                    node,
-                );
-                self.push(
-                    Instruction::AddConst {
-                        arg: scaled,
-                        value: shift.clone(),
-                    },
-                    two,
-                    node,
-                )
+                let op = Instruction::MulConst {
+                    arg: args[0],
+                    value: factor.clone(),
+                };
+                let scaled = self.product(op, before, node);
+                let sum = self.product(add_const(scaled, shift.clone()), before, node);
+                return self.rescale(sum, after, node);
             }
-            Compute::Mul => self.push(
-                Instruction::Mul {
+            Compute::Mul => {
+                let op = Instruction::Mul {
                     lhs: args[0],
                     rhs: args[1],
-                },
-                two,
-                node,
-            ),
-            Compute::Polynomial(poly) => {
-                let op = Instruction::Polynomial {
-                    arg: args[0],
-                    poly: *poly,
                 };
-                return self.push(op, (after, ScalePower::One), node);
+                let product = self.product(op, before, node);
+                return self.rescale(product, after, node);
             }
-            Compute::Square => self.push(Instruction::Square { arg: args[0] }, two, node),
+            Compute::Square => {
+                let product = self.product(Instruction::Square { arg: args[0] }, before, node);
+                return self.rescale(product, after, node);
+            }
         };
-        self.push(Instruction::Rescale { arg: product }, (after, ScalePower::One), node)
+        self.push(op, done, node)
     }
+
+    /// A line whose result is at `Δ²`.
+    fn product(&mut self, op: Instruction, level: Level, node: &Node<Op>) -> ValueId {
+        self.push(op, (level, ScalePower::Two), node)
+    }
+
+    fn rescale(&mut self, arg: ValueId, after: Level, node: &Node<Op>) -> ValueId {
+        self.push(Instruction::Rescale { arg }, (after, ScalePower::One), node)
+    }
+}
+
+fn add_const(arg: ValueId, value: Constant) -> Instruction {
+    Instruction::AddConst { arg, value }
 }
