@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         let context = Context::new(&options.shared, terminal)?;
         options.command.run(&context)
     }));
+    interrupt::yield_to_handler();
     let exit = match outcome {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => explain(&failure_of(&error), terminal),

@@ -222,11 +222,12 @@ mod tests {
     }
 
     /// Every operation with gradients of its own, one after the other.
+    /// One node of every kind; weights are small so that the powers at the end stay within reach of difference quotients.
     fn network() -> Graph<Op> {
         let mut out = GraphBuilder::default();
         let x = out.push("x", Op::Input, &[], &[2, 6, 6]);
         let conv = Conv {
-            weights: Array4::from_shape_fn((4, 1, 3, 3), |(a, _, b, c)| number(a * 9 + b * 3 + c)).into(),
+            weights: Array4::from_shape_fn((4, 1, 3, 3), |(a, _, b, c)| number(a * 9 + b * 3 + c) / 4.0).into(),
             bias: Array1::from_elem(4, 0.1).into_shared(),
             strides: [1, 1],
             pads: [1, 0, 1, 2],
