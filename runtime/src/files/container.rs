@@ -21,7 +21,8 @@ use zeroize::Zeroizing;
 use crate::ErrorKind;
 
 pub(super) const MAGIC: [u8; 8] = *b"\x89HERON\r\n";
-const VERSION: u32 = 1;
+/// 2: rotation keys switch from the rotated secret.
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 96;
 const DIGEST_BYTES: u64 = 32;
 /// A record's length and checksum.

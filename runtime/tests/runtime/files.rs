@@ -218,7 +218,7 @@ fn every_file_says_what_it_is() {
         else {
             panic!("{expected} is a binary file")
         };
-        assert_eq!((kind, version, plan_hash), (expected, 1, small.hash));
+        assert_eq!((kind, version, plan_hash), (expected, 2, small.hash));
         assert_eq!(file_bytes, fs::metadata(path).expect("it exists").len());
         assert_eq!(states.len(), usize::from(kind == FileKind::Ciphertexts));
     }
