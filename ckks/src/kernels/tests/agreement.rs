@@ -1,5 +1,7 @@
 //! Every kernel set of this machine against the portable one.
 
+use std::ops::RangeInclusive;
+
 use super::super::{
     Automorphism, BaseConversion, ColumnTarget, MAX_DIGITS, MAX_TERMS, NttPrime, Operand, Raised, RotatingKey,
     Rounding, Scalar,
@@ -10,42 +12,63 @@ use crate::memory::Words;
 /// The sizes of primes that chains use, and those at which lazy reduction changes its pace.
 const PRIME_BITS: [u32; 7] = [26, 36, 40, 45, 46, 48, 50];
 
-/// Rings for operations element by element, whose code does not depend on the degree beyond whole blocks and their rest.
-const FEW_RINGS: [u32; 4] = [4, 5, 9, 11];
+/// Every ring that chains use, and smaller ones that are less than a block of some set.
+const RINGS: RangeInclusive<u32> = 4..=17;
+
+/// The largest ring whose transforms take all inputs; larger ones have the same code with more rows.
+const LARGEST_WITH_ALL_INPUTS: u32 = 12;
 
 /// Runs `operation` on every available set for all `rings` and primes, and compares with the portable result.
 #[track_caller]
 fn check(rings: impl IntoIterator<Item = u32>, operation: impl Fn(&NttPrime, &[u64], &[u64]) -> Vec<Vec<u64>>) {
+    check_with(rings, |_| (), |prime, (), limb, other| operation(prime, limb, other));
+}
+
+/// As [`check`], with what `prepare` makes once for every prime of every set.
+#[track_caller]
+fn check_with<P>(
+    rings: impl IntoIterator<Item = u32>,
+    prepare: impl Fn(&NttPrime) -> P,
+    operation: impl Fn(&NttPrime, &P, &[u64], &[u64]) -> Vec<Vec<u64>>,
+) {
     let sets = vector_sets();
     for log_n in rings {
-        for &kernels in &sets {
-            // Large rings have the same code as small ones with more rows: the hardest inputs are enough for them.
-            let cases = if log_n > 13 { 3 } else { 9 };
-            for bits in PRIME_BITS {
-                let q = primes_below(bits, log_n, 1)[0];
-                let reference = portable(log_n, q);
-                let prime = NttPrime::new(kernels, log_n, q).expect("a prime of this ring");
-                let other = random(q, prime.degree(), 99);
-                for (case, limb) in inputs(q, prime.degree(), u64::from(bits))
-                    .into_iter()
-                    .take(cases)
-                    .enumerate()
-                {
-                    let same = operation(&prime, &limb, &other) == operation(&reference, &limb, &other);
-                    assert!(
-                        same,
-                        "{} differs: degree 2^{log_n}, q = {q}, input {case}",
-                        kernels.name()
-                    );
+        for bits in PRIME_BITS {
+            let q = primes_below(bits, log_n, 1)[0];
+            let prepared = |prime: NttPrime| {
+                let prepared = prepare(&prime);
+                (prime, prepared)
+            };
+            let (reference, reference_prepared) = prepared(portable(log_n, q));
+            let primes = sets.iter().map(|&kernels| NttPrime::new(kernels, log_n, q));
+            let primes: Vec<(NttPrime, P)> = primes.map(|prime| prepared(prime.expect("a prime"))).collect();
+            let other = random(q, reference.degree(), 99);
+            for (case, limb) in chosen_inputs(q, log_n, bits) {
+                let expected = operation(&reference, &reference_prepared, &limb, &other);
+                for (prime, prepared) in &primes {
+                    let same = operation(prime, prepared, &limb, &other) == expected;
+                    let name = prime.kernels().name();
+                    assert!(same, "{name} differs: degree 2^{log_n}, q = {q}, input {case}");
                 }
             }
         }
     }
 }
 
+/// Random, zero and largest residues for every ring and prime. Of the six adversarial inputs small rings take all, large
+/// ones another for each prime, so that the primes of every ring meet all kinds together.
+fn chosen_inputs(q: u64, log_n: u32, bits: u32) -> Vec<(usize, Vec<u64>)> {
+    let inputs = inputs(q, 1 << log_n, u64::from(bits)).into_iter().enumerate();
+    let index = PRIME_BITS.iter().position(|&other| other == bits);
+    let adversarial = 3 + (index.unwrap_or(0) + log_n as usize) % 6;
+    inputs
+        .filter(|&(case, _)| log_n <= LARGEST_WITH_ALL_INPUTS || case < 3 || case == adversarial)
+        .collect()
+}
+
 #[test]
 fn transforms_agree() {
-    check(4..=17, |prime, limb, _| {
+    check(RINGS, |prime, limb, _| {
         let (mut forward, mut inverse, mut scaled) = (limb.to_vec(), limb.to_vec(), limb.to_vec());
         prime.forward(&mut forward);
         prime.inverse(&mut inverse);
@@ -56,7 +79,7 @@ fn transforms_agree() {
 
 #[test]
 fn pointwise_operations_agree() {
-    check(FEW_RINGS, |prime, a, b| {
+    check(RINGS, |prime, a, b| {
         let on = |operation: &dyn Fn(&mut [u64])| {
             let mut out = a.to_vec();
             operation(&mut out);
@@ -83,7 +106,7 @@ fn pointwise_operations_agree() {
 
 #[test]
 fn sums_of_products_agree() {
-    check(FEW_RINGS, |prime, a, b| {
+    check(RINGS, |prime, a, b| {
         let (mut out0, mut out1, mut out2) = (a.to_vec(), a.to_vec(), a.to_vec());
         let mut results = Vec::new();
         prime.tensor([a, b], [b, a], [&mut out0, &mut out1, &mut out2]);
@@ -99,7 +122,7 @@ fn sums_of_products_agree() {
 
 #[test]
 fn rotated_products_agree() {
-    check(FEW_RINGS, |prime, a, b| {
+    check(RINGS, |prime, a, b| {
         let part = prime.degree().min(256);
         let (mut out0, mut out1) = (vec![0; part], vec![0; part]);
         let mut results = Vec::new();
@@ -126,7 +149,7 @@ fn rotated_products_agree() {
 
 #[test]
 fn switches_and_divisions_from_columns_agree() {
-    check(4..=17, |prime, limb, other| {
+    check(RINGS, |prime, limb, other| {
         let n = prime.degree();
         let mut middle = vec![0; prime.middle_words()];
         // The same prime serves as the other modulus: the remainder is the input itself.
@@ -190,65 +213,74 @@ fn results_that_bypass_the_caches_agree() {
     });
 }
 
+/// How many sources conversions are tested with, of how many bits, and up to which ring: the tables of 31 sources take
+/// longer to make for the largest rings than all else here takes to run.
+const SOURCES: [(u32, usize, u32); 4] = [(50, 1, 17), (26, 3, 17), (46, 8, 17), (50, MAX_TERMS - 1, 12)];
+
+fn sources_of(prime: &NttPrime, bits: u32, count: usize) -> Vec<NttPrime> {
+    let candidates = primes_below(bits, prime.log_n(), count + 1).into_iter();
+    let others = candidates.filter(|&q| q != prime.q()).take(count);
+    others
+        .map(|q| NttPrime::new(prime.kernels(), prime.log_n(), q).expect("a prime of this ring"))
+        .collect()
+}
+
 #[test]
 fn conversions_agree() {
-    for (source_bits, n_sources) in [(50, 1), (26, 3), (46, 8), (50, MAX_TERMS - 1)] {
-        check(FEW_RINGS, |prime, a, _| {
-            let candidates = primes_below(source_bits, prime.log_n(), n_sources + 1).into_iter();
-            let sources: Vec<NttPrime> = candidates
-                .filter(|&q| q != prime.q())
-                .take(n_sources)
-                .map(|q| NttPrime::new(prime.kernels(), prime.log_n(), q).expect("a prime of this ring"))
-                .collect();
-            let source_refs: Vec<&NttPrime> = sources.iter().collect();
-            let mut results = Vec::new();
-            for rounding in [Rounding::Approximate, Rounding::Centred] {
-                let conversion = BaseConversion::new(&source_refs, &[prime], rounding);
-                let mut prepared: Vec<Vec<u64>> = Vec::new();
-                for (i, source) in sources.iter().enumerate() {
-                    // The largest residues stay the largest in every source.
-                    let residues: Vec<u64> = a
-                        .iter()
-                        .map(|&x| source.q() - 1 - (prime.q() - 1 - x) % source.q())
-                        .collect();
-                    let mut out = vec![0; a.len()];
-                    conversion.prepare(i, source, &residues, &mut out);
-                    prepared.push(if i % 2 == 0 { out } else { residues });
-                }
-                let mut out = vec![0; a.len()];
-                if rounding == Rounding::Centred {
-                    let refs: Vec<&[u64]> = prepared.iter().map(Vec::as_slice).collect();
-                    conversion.prepare_overflow(prime, &refs, &mut out);
-                    prepared.push(out.clone());
-                }
-                let refs: Vec<&[u64]> = prepared.iter().map(Vec::as_slice).collect();
-                conversion.convert(0, prime, &refs, &mut out);
-                results.push(out.clone());
-                conversion.convert_forward(0, prime, &refs, &mut out);
-                results.push(out.clone());
-                // Two targets at once and one more, which the next operation ends.
-                let mut middles = vec![vec![0; prime.middle_words()]; 3];
-                let target = |middle| ColumnTarget {
-                    index: 0,
-                    prime,
-                    middle,
-                };
-                let mut targets: Vec<ColumnTarget<'_>> = middles.iter_mut().map(|m| target(m)).collect();
-                conversion.convert_columns(&refs, &mut targets);
-                for middle in &middles {
-                    prime.divide(middle, a, prime.scalar(1), &mut out);
-                    results.push(out.clone());
-                }
-                results.extend(prepared);
-            }
-            results
-        });
+    for (bits, count, largest) in SOURCES {
+        check_with(4..=largest, |prime| sources_of(prime, bits, count), conversions);
     }
+}
+
+/// What conversions from `sources` to one prime give, step by step.
+fn conversions(prime: &NttPrime, sources: &Vec<NttPrime>, a: &[u64], _: &[u64]) -> Vec<Vec<u64>> {
+    let refs_to_sources: Vec<&NttPrime> = sources.iter().collect();
+    let mut results = Vec::new();
+    for rounding in [Rounding::Approximate, Rounding::Centred] {
+        let conversion = BaseConversion::new(&refs_to_sources, &[prime], rounding);
+        let mut prepared: Vec<Vec<u64>> = Vec::new();
+        for (i, source) in sources.iter().enumerate() {
+            // The largest residues stay the largest in every source.
+            let residues: Vec<u64> = a
+                .iter()
+                .map(|&x| source.q() - 1 - (prime.q() - 1 - x) % source.q())
+                .collect();
+            let mut out = vec![0; a.len()];
+            conversion.prepare(i, source, &residues, &mut out);
+            prepared.push(if i % 2 == 0 { out } else { residues });
+        }
+        let mut out = vec![0; a.len()];
+        if rounding == Rounding::Centred {
+            let refs: Vec<&[u64]> = prepared.iter().map(Vec::as_slice).collect();
+            conversion.prepare_overflow(prime, &refs, &mut out);
+            prepared.push(out.clone());
+        }
+        let refs: Vec<&[u64]> = prepared.iter().map(Vec::as_slice).collect();
+        conversion.convert(0, prime, &refs, &mut out);
+        results.push(out.clone());
+        conversion.convert_forward(0, prime, &refs, &mut out);
+        results.push(out.clone());
+        // Two targets at once and one more, which the next operation ends.
+        let mut middles = vec![vec![0; prime.middle_words()]; 3];
+        let target = |middle| ColumnTarget {
+            index: 0,
+            prime,
+            middle,
+        };
+        let mut targets: Vec<ColumnTarget<'_>> = middles.iter_mut().map(|m| target(m)).collect();
+        conversion.convert_columns(&refs, &mut targets);
+        for middle in &middles {
+            prime.divide(middle, a, prime.scalar(1), &mut out);
+            results.push(out.clone());
+        }
+        results.extend(prepared);
+    }
+    results
 }
 
 #[test]
 fn reductions_agree() {
-    check(FEW_RINGS, |prime, a, b| {
+    check(RINGS, |prime, a, b| {
         let (mut centred, mut signed) = (vec![0; a.len()], vec![0; a.len()]);
         let other = NttPrime::new(prime.kernels(), prime.log_n(), primes_below(47, prime.log_n(), 1)[0]);
         let other = other.expect("a prime of this ring");
