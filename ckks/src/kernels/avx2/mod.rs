@@ -14,7 +14,7 @@ pub(super) use ntt::Twiddles;
 
 use super::conversion::TargetConstants;
 use super::dispatch::{entries, vector_table};
-use super::fused::{convert_tiles, divide, rotated_product, switch};
+use super::fused::{convert_tiles, rotated_product, switch};
 use super::modular::Scalar;
 use super::out_of_place::{add, mul, mul_scalar, sub};
 use super::prime::NttPrime;
@@ -27,3 +27,8 @@ pub(super) fn available() -> bool {
 }
 
 vector_table!("avx2", "avx2,fma", Avx2);
+
+entries! {
+    "avx2,fma", Avx2;
+    ntt::divide(prime: &NttPrime, remainder: &[u64], dividend: &[u64], factor: Scalar, out: &mut [u64]);
+}

@@ -3,6 +3,7 @@
 //! Values stay within 3 q of zero: sums are reduced before they grow further, products always are.
 
 use super::super::dispatch::MIN_VECTOR_LOG_N;
+use super::super::fused;
 use super::super::modular::Scalar;
 use super::super::order::{LANES, MAX_COLUMNS};
 use super::super::portable;
@@ -228,19 +229,70 @@ pub(super) fn forward_row(simd: Avx2, prime: &NttPrime, row: usize, middle: &[u6
     let Some(Twiddles { forward: table, .. }) = tables(prime) else {
         return (portable::TABLE.forward_row)(prime, row, middle, out);
     };
-    let (c, shape) = (simd.constants(prime.q()), prime.shape);
-    for (tile, group) in out.chunks_exact_mut(LANES).enumerate() {
-        group.copy_from_slice(&middle[tile * shape.middle_stride() + row * LANES..][..LANES]);
-    }
+    let c = simd.constants(prime.q());
     let quads = out.as_chunks_mut().0;
-    for blocks in [1, 4, 16] {
-        two_layers::<Forward>(simd, &c, &table.layers, (shape.rows + row) * blocks, blocks, quads);
-    }
-    last_layers::<Forward>(simd, &c, &table.blocks[row * ROW_GROUPS..][..ROW_GROUPS], quads);
+    lazy_row(simd, &c, prime, table, row, middle, quads);
     for quad in quads {
         let x = simd.reduce(simd.load(quad), &c);
         simd.store(quad, simd.canonical(x, &c));
     }
+}
+
+/// The second pass of the forward transform on one row: f64 within 2.5 q of zero.
+#[inline(always)]
+fn lazy_row(
+    simd: Avx2,
+    c: &Constants,
+    prime: &NttPrime,
+    table: &Table,
+    row: usize,
+    middle: &[u64],
+    quads: &mut [Quad],
+) {
+    let shape = prime.shape;
+    for (tile, group) in quads.chunks_exact_mut(LANES / 4).enumerate() {
+        group
+            .as_flattened_mut()
+            .copy_from_slice(&middle[tile * shape.middle_stride() + row * LANES..][..LANES]);
+    }
+    for blocks in [1, 4, 16] {
+        two_layers::<Forward>(simd, c, &table.layers, (shape.rows + row) * blocks, blocks, quads);
+    }
+    last_layers::<Forward>(simd, c, &table.blocks[row * ROW_GROUPS..][..ROW_GROUPS], quads);
+}
+
+/// The second pass of the forward transform of a remainder, and the division, which takes its rows as they are.
+#[inline(always)]
+pub(super) fn divide(
+    simd: Avx2,
+    prime: &NttPrime,
+    remainder: &[u64],
+    dividend: &[u64],
+    factor: Scalar,
+    out: &mut [u64],
+) {
+    let Some(Twiddles { forward: table, .. }) = tables(prime) else {
+        return fused::divide(prime, remainder, dividend, factor, out);
+    };
+    let (c, factor) = (simd.constants(prime.q()), simd.multiplier(factor.value, prime.q()));
+    let streamed = simd.streams(out);
+    let mut transformed = [[0; 4]; MAX_COLUMNS / 4];
+    let rows = dividend
+        .as_chunks::<MAX_COLUMNS>()
+        .0
+        .iter()
+        .zip(out.as_chunks_mut::<MAX_COLUMNS>().0);
+    for (row, (dividend, out)) in rows.enumerate() {
+        lazy_row(simd, &c, prime, table, row, remainder, &mut transformed);
+        let (dividend, out) = (dividend.as_chunks().0, out.as_chunks_mut().0);
+        for ((dividend, remainder), out) in dividend.iter().zip(&transformed).zip(out) {
+            // Within 3.5 q, hence below 2^52.
+            let difference = simd.sub(simd.to_f64(simd.load(dividend)), simd.load(remainder));
+            let quotient = simd.canonical(simd.mul(difference, factor, &c), &c);
+            simd.store_as(streamed, out, quotient);
+        }
+    }
+    simd.fence();
 }
 
 #[inline(always)]

@@ -58,6 +58,8 @@ macro_rules! instructions {
 instructions! {
     load(quad: &Quad) -> V = _mm256_loadu_pd(quad.as_ptr().cast());
     store(quad: &mut Quad, v: V) -> () = _mm256_storeu_pd(quad.as_mut_ptr().cast(), v);
+    /// Orders streamed stores before whatever follows, so that other threads see them.
+    fence() -> () = _mm_sfence();
     splat(x: f64) -> V = _mm256_set1_pd(x);
     add(a: V, b: V) -> V = _mm256_add_pd(a, b);
     sub(a: V, b: V) -> V = _mm256_sub_pd(a, b);
@@ -80,7 +82,28 @@ instructions! {
     high_halves(a: V, b: V) -> V = _mm256_permute2f128_pd::<0x31>(a, b);
 }
 
+/// Words of a limb from which on results are streamed past the caches: polynomials of such limbs do not fit them, and a
+/// plain store would read what it overwrites.
+const STREAMED_WORDS: usize = 1 << 15;
+
 impl Avx2 {
+    /// Whether the results of a whole limb are best stored past the caches, to be followed by [`Avx2::fence`].
+    #[inline(always)]
+    pub(super) fn streams(self, limb: &[u64]) -> bool {
+        limb.len() >= STREAMED_WORDS && limb.as_ptr().addr().is_multiple_of(size_of::<V>())
+    }
+
+    /// Stores a vector of a limb for which [`streams`](Self::streams) chose the way.
+    #[inline(always)]
+    pub(super) fn store_as(self, streamed: bool, quad: &mut Quad, v: V) {
+        if !streamed {
+            return self.store(quad, v);
+        }
+        debug_assert!(quad.as_ptr().addr().is_multiple_of(size_of::<V>()), "an aligned vector");
+        // SAFETY: `self` exists, so the processor has the features; the vector is aligned, since its limb is.
+        unsafe { _mm256_stream_pd(quad.as_mut_ptr().cast(), v) };
+    }
+
     /// Integers below 2^52 as f64.
     #[inline(always)]
     pub(super) fn to_f64(self, integers: V) -> V {
