@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 
 use crate::ciphertext::{Ciphertext, Plaintext, SeededCiphertext};
 use crate::context::Context;
-use crate::keys::{PublicKey, SecretKey, secret_poly, widen};
+use crate::keys::{PublicKey, SecretKey, secret_poly};
 use crate::memory::wipe_scratch;
 use crate::parallel::for_each_limb;
 use crate::poly::Poly;
@@ -18,12 +18,12 @@ pub fn encrypt_secret(ctx: &Context, secret: &SecretKey, plaintext: &Plaintext, 
     let level = plaintext.level;
     let seed = rng.seed();
     let c1 = uniform_half(ctx, level, &seed);
-    let error = widen(&ctx.gaussian.sample(rng, ctx.n()));
+    let error = ctx.gaussian.sample(rng, ctx.n());
     let mut c0 = Poly::from_pool(&ctx.pool, ctx.n(), level.limbs());
     for_each_limb(&mut c0, |i, limb| {
         let prime = ctx.prime(i);
         // m - (a s + e): the sign of an error means nothing.
-        prime.reduce_signed(&error, limb);
+        prime.reduce_small(&error, limb);
         prime.forward(limb);
         prime.mul_add_assign(limb, c1.limb(i), secret.poly.limb(i));
         prime.neg_assign(limb);

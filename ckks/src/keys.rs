@@ -72,20 +72,14 @@ impl PublicKey {
 
 /// Small secret coefficients in evaluation form over the basis of a level.
 pub(crate) fn secret_poly(ctx: &Context, level: Level, coefficients: &[i8]) -> Poly {
-    let wide = widen(coefficients);
     let mut poly = Poly::zeroed(ctx.n(), ctx.basis_len(level));
     for_each_limb(&mut poly, |position, limb| {
         let prime = ctx.basis_prime(level, position);
-        prime.reduce_signed(&wide, limb);
+        prime.reduce_small(coefficients, limb);
         prime.forward(limb);
         wipe_scratch();
     });
     poly
-}
-
-/// The same integers, in words; wiped when dropped.
-pub(crate) fn widen(coefficients: &[i8]) -> Zeroizing<Vec<i64>> {
-    Zeroizing::new(coefficients.iter().map(|&x| i64::from(x)).collect())
 }
 
 /// The uniform polynomial of a seed over the basis of a level; `stream` tells the polynomials of one seed apart.
@@ -112,14 +106,14 @@ pub(crate) fn encrypt_zero(
     secret: &Poly,
     rng: &mut Rng,
 ) -> [Poly; 2] {
-    let error = widen(&ctx.gaussian.sample(rng, ctx.n()));
+    let error = ctx.gaussian.sample(rng, ctx.n());
     let [mut c0, mut c1] = [0, 1].map(|_| Poly::zeroed(ctx.n(), ctx.basis_len(level)));
     for_each_limb_pair(&mut c0, &mut c1, |position, c0, c1| {
         let index = ctx.basis_index(level, position);
         let prime = &ctx.primes()[index];
         seed.expand(ctx.kernels(), u64::from(stream) << 32 | index as u64, prime.q(), c1);
         // -(a s + e): the sign of an error means nothing.
-        prime.reduce_signed(&error, c0);
+        prime.reduce_small(&error, c0);
         prime.forward(c0);
         wipe_scratch();
         prime.mul_add_assign(c0, c1, secret.limb(index));

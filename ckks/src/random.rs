@@ -75,8 +75,8 @@ impl Seed {
             kernels.chacha_blocks(&mut source, &mut words);
             let left = &mut residues[filled..];
             let whole = left
-                .first_chunk_mut()
-                .is_some_and(|whole| none_rejected(&words, prime, rejected_below, whole));
+                .first_chunk_mut::<EXPANDED_WORDS>()
+                .is_some_and(|whole| kernels.upper_products(&words, prime, whole) >= rejected_below);
             filled += if whole {
                 EXPANDED_WORDS
             } else {
@@ -88,22 +88,6 @@ impl Seed {
 
 /// Words that are expanded at a time.
 const EXPANDED_WORDS: usize = 4 * CHUNK_WORDS;
-
-/// Writes a residue for every word; whether none of them is to be rejected. No branch depends on a word.
-fn none_rejected(
-    words: &[u64; EXPANDED_WORDS],
-    prime: u64,
-    rejected_below: u64,
-    residues: &mut [u64; EXPANDED_WORDS],
-) -> bool {
-    let mut rejected = false;
-    for (residue, &word) in residues.iter_mut().zip(words) {
-        let product = u128::from(word) * u128::from(prime);
-        rejected |= (product as u64) < rejected_below;
-        *residue = (product >> 64) as u64;
-    }
-    !rejected
-}
 
 /// Writes a residue for every word that is accepted, while there is room; how many.
 fn accept(words: &[u64], prime: u64, rejected_below: u64, residues: &mut [u64]) -> usize {

@@ -10,7 +10,7 @@
 const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 const DOUBLE_ROUNDS: u32 = 10;
 /// 64-bit words of one block.
-const BLOCK_WORDS: usize = 8;
+pub(super) const BLOCK_WORDS: usize = 8;
 /// The most lanes that a vector has.
 const MAX_LANES: usize = 16;
 
@@ -61,6 +61,20 @@ pub(super) trait Lanes: Copy {
     /// `(a ^ b)` rotated left by `BITS`; `REST` is `32 - BITS`.
     fn xor_rotate<const BITS: i32, const REST: i32>(self, a: Self::V, b: Self::V) -> Self::V;
     fn store(self, v: Self::V, words: &mut [u32; MAX_LANES]);
+
+    /// Writes the blocks, one after the other, whose words the lanes of `rows` hold.
+    #[inline(always)]
+    fn store_blocks(self, rows: &[Self::V; 16], out: &mut [u64]) {
+        let mut words = [[0; MAX_LANES]; 16];
+        for (words, &row) in words.iter_mut().zip(rows) {
+            self.store(row, words);
+        }
+        for (lane, block) in out.chunks_exact_mut(BLOCK_WORDS).enumerate() {
+            for (pair, word) in block.iter_mut().enumerate() {
+                *word = u64::from(words[2 * pair][lane]) | u64::from(words[2 * pair + 1][lane]) << 32;
+            }
+        }
+    }
 }
 
 /// Fills `out`, a multiple of [`CHUNK_WORDS`], with the next words of the stream.
@@ -85,15 +99,10 @@ pub(super) fn chacha_blocks<L: Lanes>(lanes: L, stream: &mut ChaChaStream, out: 
         for _ in 0..DOUBLE_ROUNDS {
             double_round(lanes, &mut rows);
         }
-        let mut words = [[0; MAX_LANES]; 16];
-        for (words, (row, start)) in words.iter_mut().zip(rows.iter().zip(&start)) {
-            lanes.store(lanes.add(*row, *start), words);
+        for (row, &start) in rows.iter_mut().zip(&start) {
+            *row = lanes.add(*row, start);
         }
-        for (lane, block) in out.chunks_exact_mut(BLOCK_WORDS).enumerate() {
-            for (pair, word) in block.iter_mut().enumerate() {
-                *word = u64::from(words[2 * pair][lane]) | u64::from(words[2 * pair + 1][lane]) << 32;
-            }
-        }
+        lanes.store_blocks(&rows, out);
     }
 }
 

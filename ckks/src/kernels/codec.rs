@@ -12,6 +12,10 @@ pub(super) struct CodecTable {
     pub(super) chacha_blocks: fn(&mut ChaChaStream, &mut [u64]),
     /// How many thresholds lie above the low 63 bits of each word, in place of the word; its top bit stays.
     pub(super) count_above: fn(&[u64], &mut [u64]),
+    /// Upper halves of the products with a modulus, and the least lower half.
+    pub(super) upper_products: fn(&[u64], u64, &mut [u64], &mut u64),
+    /// Residues of small integers.
+    pub(super) reduce_small: fn(u64, &[i8], &mut [u64]),
     /// One stage of the transform from coefficients to slots.
     pub(super) butterflies: fn(&Turns, &mut [f64], &mut [f64]),
     /// One stage of the way back.
@@ -41,6 +45,17 @@ impl Kernels {
         (self.0.codec.count_above)(thresholds, words);
     }
 
+    /// Sets `upper[i]` to the upper 64 bits of `words[i] * factor`; gives the least of the lower 64 bits.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    pub(crate) fn upper_products(self, words: &[u64], factor: u64, upper: &mut [u64]) -> u64 {
+        assert_eq!(words.len(), upper.len(), "a product for every word");
+        let mut least_lower = u64::MAX;
+        (self.0.codec.upper_products)(words, factor, upper, &mut least_lower);
+        least_lower
+    }
+
     /// In every block of twice as many complex values as there are turns `w`: `(a, b)` becomes `(a + w b, a - w b)`.
     pub(crate) fn butterflies(self, turns: &Turns, re: &mut [f64], im: &mut [f64]) {
         (self.0.codec.butterflies)(turns, re, im);
@@ -68,6 +83,25 @@ pub(super) fn count_above(_: impl Copy, thresholds: &[u64], words: &mut [u64]) {
         for (word, count) in words.iter_mut().zip(counts) {
             *word = *word & SIGN | count;
         }
+    }
+}
+
+/// See [`Kernels::upper_products`]; the token says what it is compiled for.
+#[inline(always)]
+pub(super) fn upper_products(_: impl Copy, words: &[u64], factor: u64, upper: &mut [u64], least_lower: &mut u64) {
+    for (upper, &word) in upper.iter_mut().zip(words) {
+        let product = u128::from(word) * u128::from(factor);
+        *upper = (product >> 64) as u64;
+        *least_lower = (*least_lower).min(product as u64);
+    }
+}
+
+/// See [`NttPrime::reduce_small`](super::NttPrime::reduce_small); the token says what it is compiled for.
+#[inline(always)]
+pub(super) fn reduce_small(_: impl Copy, q: u64, input: &[i8], out: &mut [u64]) {
+    for (out, &x) in out.iter_mut().zip(input) {
+        let x = i64::from(x);
+        *out = x.cast_unsigned().wrapping_add(q & (x >> 63).cast_unsigned());
     }
 }
 
@@ -105,14 +139,16 @@ pub(super) fn inverse_butterflies(_: impl Copy, turns: &Turns, re: &mut [f64], i
     }
 }
 
-/// `TABLE`, for the token of a vector set.
+/// `TABLE`, for the token of a vector set and the module of its products.
 #[cfg(target_arch = "x86_64")]
 macro_rules! codec_table {
-    ($features:literal, $token:ty) => {
+    ($features:literal, $token:ty, $products:ident) => {
         /// Only for machines on which the set is available.
         pub(in super::super) static TABLE: CodecTable = CodecTable {
             chacha_blocks,
             count_above,
+            upper_products,
+            reduce_small,
             butterflies,
             inverse_butterflies,
         };
@@ -121,6 +157,8 @@ macro_rules! codec_table {
             $features, $token;
             chacha::chacha_blocks(stream: &mut ChaChaStream, out: &mut [u64]);
             codec::count_above(thresholds: &[u64], words: &mut [u64]);
+            $products::upper_products(words: &[u64], factor: u64, upper: &mut [u64], least_lower: &mut u64);
+            codec::reduce_small(q: u64, input: &[i8], out: &mut [u64]);
             codec::butterflies(turns: &Turns, re: &mut [f64], im: &mut [f64]);
             codec::inverse_butterflies(turns: &Turns, re: &mut [f64], im: &mut [f64]);
         }

@@ -368,6 +368,17 @@ impl NttPrime {
         assert_eq!(input.len(), self.degree(), "limbs of {} words", self.degree());
         (self.kernels.0.reduce_signed)(self, input, out);
     }
+
+    /// As [`reduce_signed`](Self::reduce_signed), for integers of 8 bits, whose time does not depend on them either.
+    ///
+    /// # Panics
+    /// When a limb has not `N` words, or `q` is not above 2^7.
+    pub(crate) fn reduce_small(&self, input: &[i8], out: &mut [u64]) {
+        self.check(&[out]);
+        assert_eq!(input.len(), self.degree(), "limbs of {} words", self.degree());
+        assert!(self.q() > 1 << 7, "a prime above every magnitude");
+        (self.kernels.0.codec.reduce_small)(self.q(), input, out);
+    }
 }
 
 /// The most products that one lazy sum takes: 16 products of 50-bit residues keep the upper halves of the 52-bit

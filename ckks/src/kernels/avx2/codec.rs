@@ -46,4 +46,4 @@ impl Lanes for Avx2 {
     }
 }
 
-codec_table!("avx2,fma", Avx2);
+codec_table!("avx2,fma", Avx2, codec);

@@ -2,9 +2,10 @@
 
 use std::arch::x86_64::*;
 
-use super::super::chacha::{self, ChaChaStream, Lanes};
+use super::super::chacha::{self, BLOCK_WORDS, ChaChaStream, Lanes};
 use super::super::codec::{self, CodecTable, Turns, codec_table};
 use super::super::dispatch::entries;
+use super::pointwise;
 use super::vector::Ifma;
 
 impl Lanes for Ifma {
@@ -41,6 +42,23 @@ impl Lanes for Ifma {
         // SAFETY: `self` exists, so the processor has the features; the reference has the words that are written.
         unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), v) }
     }
+
+    #[inline(always)]
+    fn store_blocks(self, rows: &[__m512i; 16], out: &mut [u64]) {
+        // Pairs of rows interleave to 64-bit words; what is lower or upper in a quarter of a row makes one half of them.
+        let mut halves = [[self.zero(); 8]; 2];
+        for pair in 0..8 {
+            let (low, high) = (rows[2 * pair], rows[2 * pair + 1]);
+            halves[0][pair] = self.interleave_lower(low, high);
+            halves[1][pair] = self.interleave_upper(low, high);
+        }
+        let blocks = out.as_chunks_mut::<BLOCK_WORDS>().0;
+        for (half, words) in halves.into_iter().enumerate() {
+            for (t, block) in self.transpose(words).into_iter().enumerate() {
+                Self::store(self, &mut blocks[4 * (t / 2) + 2 * half + t % 2], block);
+            }
+        }
+    }
 }
 
-codec_table!("avx512f,avx512dq,avx512ifma", Ifma);
+codec_table!("avx512f,avx512dq,avx512ifma", Ifma, pointwise);

@@ -2,6 +2,7 @@
 //! 16 coefficients.
 
 use super::super::Automorphism;
+use super::super::codec;
 use super::super::conversion::TargetConstants;
 use super::super::modular::Scalar;
 use super::super::order::LANES;
@@ -247,6 +248,28 @@ pub(super) fn reduce_signed(simd: Ifma, prime: &NttPrime, input: &[i64], out: &m
         let negated = simd.reduce_once(simd.sub(c.q, magnitude), &c);
         simd.store(out, simd.select_negative(x, magnitude, negated));
     }
+}
+
+/// See [`Kernels::upper_products`](super::super::Kernels::upper_products).
+#[inline(always)]
+pub(super) fn upper_products(simd: Ifma, words: &[u64], factor: u64, upper: &mut [u64], least_lower: &mut u64) {
+    let (word_lines, rest) = words.as_chunks::<LANES>();
+    if factor >> 52 != 0 || !rest.is_empty() {
+        return codec::upper_products(simd, words, factor, upper, least_lower);
+    }
+    let factor = simd.splat(factor);
+    let mut least = simd.splat(*least_lower);
+    for (word, upper) in word_lines.iter().zip(lines_mut(upper)) {
+        let word = simd.load(word);
+        let top = simd.above_52(word);
+        // The product is `high 2^104 + middle 2^52 + low`, the middle one below 2^53.
+        let low = simd.madd_low(simd.zero(), word, factor);
+        let middle = simd.madd_low(simd.madd_high(simd.zero(), word, factor), top, factor);
+        let high = simd.madd_high(simd.zero(), top, factor);
+        simd.store(upper, simd.add(simd.up_40(high), simd.above_12(middle)));
+        least = simd.min(least, simd.add(simd.below_12_up(middle), low));
+    }
+    *least_lower = simd.least(least);
 }
 
 /// Vectors that a base conversion sums at a time.

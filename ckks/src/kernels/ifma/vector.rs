@@ -93,6 +93,10 @@ instructions! {
     min(a: V, b: V) -> V = _mm512_min_epu64(a, b);
     and(a: V, b: V) -> V = _mm512_and_si512(a, b);
     above_52(a: V) -> V = _mm512_srli_epi64::<52>(a);
+    below_12_up(a: V) -> V = _mm512_slli_epi64::<52>(a);
+    above_12(a: V) -> V = _mm512_srli_epi64::<12>(a);
+    up_40(a: V) -> V = _mm512_slli_epi64::<40>(a);
+    least(a: V) -> u64 = _mm512_reduce_min_epu64(a);
     absolute(a: V) -> V = _mm512_abs_epi64(a);
     /// `c` where `a` is negative as a signed integer, `b` elsewhere.
     select_negative(a: V, b: V, c: V) -> V = _mm512_mask_mov_epi64(b, _mm512_movepi64_mask(a), c);
@@ -104,6 +108,10 @@ instructions! {
     permute(order: V, v: V) -> V = _mm512_permutexvar_epi64(order, v);
     interleave_even(a: V, b: V) -> V = _mm512_unpacklo_epi64(a, b);
     interleave_odd(a: V, b: V) -> V = _mm512_unpackhi_epi64(a, b);
+    /// Interleaves 32-bit words: the lower two of each quarter.
+    interleave_lower(a: V, b: V) -> V = _mm512_unpacklo_epi32(a, b);
+    /// Interleaves 32-bit words: the upper two of each quarter.
+    interleave_upper(a: V, b: V) -> V = _mm512_unpackhi_epi32(a, b);
     even_pairs(a: V, b: V) -> V = _mm512_shuffle_i64x2::<0x88>(a, b);
     odd_pairs(a: V, b: V) -> V = _mm512_shuffle_i64x2::<0xdd>(a, b);
     splat_f64(x: f64) -> __m512d = _mm512_set1_pd(x);

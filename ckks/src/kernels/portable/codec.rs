@@ -36,6 +36,8 @@ impl Lanes for Plain {
 pub(in super::super) static TABLE: CodecTable = CodecTable {
     chacha_blocks: |stream, out| chacha::chacha_blocks(Plain, stream, out),
     count_above: |thresholds, words| codec::count_above(Plain, thresholds, words),
+    upper_products: |words, factor, upper, least| codec::upper_products(Plain, words, factor, upper, least),
+    reduce_small: |q, input, out| codec::reduce_small(Plain, q, input, out),
     butterflies: |turns, re, im| codec::butterflies(Plain, turns, re, im),
     inverse_butterflies: |turns, re, im| codec::inverse_butterflies(Plain, turns, re, im),
 };

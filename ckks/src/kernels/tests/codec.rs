@@ -3,10 +3,10 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-use super::vector_sets;
-use crate::kernels::Kernels;
+use super::{primes_below, vector_sets};
 use crate::kernels::chacha::{CHUNK_WORDS, ChaChaStream};
 use crate::kernels::codec::Turns;
+use crate::kernels::{Kernels, NttPrime};
 
 #[test]
 fn every_set_gives_the_words_of_the_cipher() {
@@ -65,5 +65,53 @@ fn every_set_counts_the_thresholds_above() {
         let mut got = words.clone();
         kernels.count_above(&thresholds, &mut got);
         assert_eq!(got, want, "{kernels:?}");
+    }
+}
+
+#[test]
+fn every_set_gives_the_upper_products_and_the_least_lower_one() {
+    let words: Vec<u64> = (0..1000u64)
+        .map(|i| match i % 5 {
+            0 => u64::MAX - i,
+            1 => i << 32 | (u64::from(u32::MAX) - i),
+            _ => i.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        })
+        .collect();
+    for factor in [
+        3,
+        (1 << 26) - 5,
+        (1 << 50) - 27,
+        u64::MAX,
+        (1 << 32) - 1,
+        1 << 63 | 1 << 61,
+    ] {
+        let products = || words.iter().map(|&word| u128::from(word) * u128::from(factor));
+        let upper: Vec<u64> = products().map(|product| (product >> 64) as u64).collect();
+        let least = products().map(|product| product as u64).min();
+        for kernels in vector_sets().into_iter().chain([Kernels::portable()]) {
+            let mut got = vec![0; words.len()];
+            assert_eq!(
+                Some(kernels.upper_products(&words, factor, &mut got)),
+                least,
+                "{kernels:?}"
+            );
+            assert_eq!(got, upper, "{kernels:?} times {factor}");
+        }
+    }
+}
+
+#[test]
+fn every_set_reduces_all_integers_of_8_bits() {
+    for bits in [26, 50] {
+        let q = primes_below(bits, 10, 1)[0];
+        let input: Vec<i8> = (0..1 << 10).map(|i| i as u8 as i8).collect();
+        let residues = input.iter().map(|&x| i64::from(x).rem_euclid(q as i64) as u64);
+        let want: Vec<u64> = residues.collect();
+        for kernels in vector_sets().into_iter().chain([Kernels::portable()]) {
+            let mut got = vec![0; want.len()];
+            let prime = NttPrime::new(kernels, 10, q).expect("a prime of this ring");
+            prime.reduce_small(&input, &mut got);
+            assert_eq!(got, want, "{kernels:?} modulo {q}");
+        }
     }
 }
