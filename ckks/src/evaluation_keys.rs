@@ -129,7 +129,8 @@ fn galois_element(ctx: &Context, rotation: Rotation) -> u64 {
 impl RotationKey {
     fn generate(ctx: &Context, rotation: Rotation, level: Level, secret: &SecretKey, rng: &mut Rng) -> Self {
         let automorphism = Automorphism::new(ctx.params().log_n, galois_element(ctx, rotation));
-        let mut source = Poly::from_pool(&ctx.pool, ctx.n(), secret.poly.n_limbs());
+        // A switch key takes its source modulo the primes of its digits alone.
+        let mut source = Poly::from_pool(&ctx.pool, ctx.n(), level.limbs());
         for_each_limb(&mut source, |i, out| automorphism.apply(secret.poly.limb(i), out));
         let switch = SeededSwitchKey::generate(ctx, level, &source, &secret.poly, rng);
         source.zeroize();
@@ -149,7 +150,7 @@ impl RotationKey {
 }
 
 impl SeededSwitchKey {
-    /// The key from one secret to another, both over all primes.
+    /// The key from one secret, over the primes of the level at least, to another over all primes.
     pub(crate) fn generate(ctx: &Context, level: Level, from: &Poly, to: &Poly, rng: &mut Rng) -> Self {
         let seed = rng.seed();
         let mut halves = [Vec::new(), Vec::new()];

@@ -3,7 +3,7 @@
 //! With the kernels, this is the only file of the crate that contains `unsafe`.
 #![expect(unsafe_code, reason = "aligned allocation, huge pages and the slices over them")]
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +18,9 @@ use zeroize::Zeroize;
 const LINE_BYTES: usize = 64;
 /// Size and alignment of a huge page on x86-64 and on aarch64 with 4 KiB base pages.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
+/// The largest size of a page that is not huge on Linux: what mappings end at.
+#[cfg(target_os = "linux")]
+const PAGE_BYTES: usize = 64 << 10;
 /// Words that [`limb_stride`] puts between limbs: limbs at a distance of a power of two would compete for the same sets
 /// of the caches when a base conversion reads all of them at one offset.
 const LIMB_PADDING: usize = 72;
@@ -56,14 +59,8 @@ impl Words {
             };
         }
         let layout = Self::layout(len);
-        // SAFETY: the layout has a size above zero, as `len` is.
-        let Some(start) = NonNull::new(unsafe { alloc(layout) }.cast::<u64>()) else {
-            handle_alloc_error(layout)
-        };
-        // Before the first write, since a page is chosen when it is first touched.
-        request_huge_pages(start.cast(), layout);
-        // SAFETY: the allocation has `len` words; all zeros is a valid word.
-        unsafe { start.as_ptr().write_bytes(0, len) };
+        let start = allocate_zeroed(layout).unwrap_or_else(|| handle_alloc_error(layout));
+        let start = start.cast();
         Self { start, len, pool: None }
     }
 
@@ -80,22 +77,55 @@ impl Words {
     }
 }
 
-/// Asks the kernel to back the whole huge pages of a fresh allocation by such; a refusal costs speed only.
-#[cfg(target_os = "linux")]
-fn request_huge_pages(start: NonNull<u8>, layout: Layout) {
-    let whole_bytes = layout.size() - layout.size() % HUGE_PAGE_BYTES;
-    if layout.align() == HUGE_PAGE_BYTES && whole_bytes > 0 {
-        // SAFETY: the range lies inside the allocation, and this advice changes no contents.
-        let refused = unsafe {
-            rustix::mm::madvise(start.as_ptr().cast(), whole_bytes, rustix::mm::Advice::LinuxHugepage).is_err()
-        };
-        // Kernels built without transparent huge pages refuse, and nothing needs to be done about it.
-        let _ = refused;
+/// Zeroed memory, which [`free`] gives back. From a huge page on it comes from the system itself, already zeroed: zeroing it
+/// here would fetch it once more, and memory from the system is first touched where it is first used.
+fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
+    #[cfg(target_os = "linux")]
+    if layout.align() == HUGE_PAGE_BYTES {
+        return map_huge_pages(layout);
     }
+    // SAFETY: the layout has a size above zero, as every caller's has.
+    NonNull::new(unsafe { alloc_zeroed(layout) })
 }
 
-#[cfg(not(target_os = "linux"))]
-fn request_huge_pages(_start: NonNull<u8>, _layout: Layout) {}
+/// # Safety
+/// The memory is from [`allocate_zeroed`] with this layout and is not used again.
+unsafe fn free(start: NonNull<u8>, layout: Layout) {
+    #[cfg(target_os = "linux")]
+    if layout.align() == HUGE_PAGE_BYTES {
+        // SAFETY: these are the whole pages that were mapped, as the caller says. Such a call does not fail.
+        let _ = unsafe { rustix::mm::munmap(start.as_ptr().cast(), layout.size().next_multiple_of(PAGE_BYTES)) };
+        return;
+    }
+    // SAFETY: allocated by `alloc_zeroed` with the same layout, as the caller says.
+    unsafe { dealloc(start.as_ptr(), layout) };
+}
+
+/// Maps pages from an aligned address on, and asks the system to back the whole huge pages by such; a refusal costs speed
+/// only.
+#[cfg(target_os = "linux")]
+fn map_huge_pages(layout: Layout) -> Option<NonNull<u8>> {
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+    let bytes = layout.size().checked_next_multiple_of(PAGE_BYTES)?;
+    let mapped_bytes = bytes.checked_add(HUGE_PAGE_BYTES)?;
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a mapping at an address that the system chooses replaces nothing.
+    let mapped = unsafe { mmap_anonymous(std::ptr::null_mut(), mapped_bytes, access, MapFlags::PRIVATE) }.ok()?;
+    let before = mapped.addr().next_multiple_of(HUGE_PAGE_BYTES) - mapped.addr();
+    let after = HUGE_PAGE_BYTES - before;
+    // SAFETY: `before` is less than a huge page, by which the mapping is longer than `bytes`; what is given back lies inside
+    // the mapping, before and after the part that is kept, in whole pages; the advice changes no contents. None of the
+    // calls has a failure that matters.
+    unsafe {
+        let start = mapped.byte_add(before);
+        if before > 0 {
+            let _ = munmap(mapped, before);
+        }
+        let _ = munmap(start.byte_add(bytes), after);
+        let _ = madvise(start, bytes - bytes % HUGE_PAGE_BYTES, Advice::LinuxHugepage);
+        NonNull::new(start.cast())
+    }
+}
 
 impl Deref for Words {
     type Target = [u64];
@@ -166,7 +196,7 @@ impl Drop for Words {
             return;
         }
         // SAFETY: allocated by `zeroed` with the same layout, and not used again.
-        unsafe { dealloc(self.start.as_ptr().cast(), Self::layout(self.len)) };
+        unsafe { free(self.start.cast(), Self::layout(self.len)) };
     }
 }
 
