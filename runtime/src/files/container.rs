@@ -370,17 +370,19 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_is_named_and_is_not_damage() {
-        let header = Header {
-            version: 2,
-            kind: FileKind::SecretKey,
-            plan_hash: Digest::of(b"plan"),
-            n_records: 0,
-            file_bytes: HEADER_BYTES as u64,
-        };
-        let refused = read(&header.to_bytes()).expect_err("it is later");
-        assert_eq!(refused.kind(), ErrorKind::BadInput);
-        assert!(matches!(refused, ContainerError::Version { found: 2 }));
+    fn another_version_is_named_and_is_not_damage() {
+        for version in [VERSION - 1, VERSION + 1] {
+            let header = Header {
+                version,
+                kind: FileKind::SecretKey,
+                plan_hash: Digest::of(b"plan"),
+                n_records: 0,
+                file_bytes: HEADER_BYTES as u64,
+            };
+            let refused = read(&header.to_bytes()).expect_err("it is another version");
+            assert_eq!(refused.kind(), ErrorKind::BadInput);
+            assert!(matches!(refused, ContainerError::Version { found } if found == version));
+        }
     }
 
     #[test]
