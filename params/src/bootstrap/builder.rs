@@ -26,10 +26,12 @@ const INSECURE_DIGITS: usize = 3;
 const TRUNCATION_MARGIN_BITS: f64 = 3.0;
 /// The amplifications of the cosine's operand that are tried: the free one, and one at the price of a level.
 const AMPLIFICATIONS: [f64; 2] = [2.0, 8.0];
+/// By how much raised messages may exceed 1 before they leave the interval of the reduction.
+const MESSAGE_ROOM: f64 = 2.0;
 /// Factors of one transform, at most.
-const MAX_PARTS: u32 = 4;
+pub(crate) const MAX_PARTS: u32 = 4;
 /// The degrees of the cosine that are tried.
-const MAX_DEGREE: u32 = 62;
+pub(crate) const MAX_DEGREE: u32 = 62;
 
 /// Whether a set must be in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +139,8 @@ fn check(request: &BootstrapRequest, limit: Limit) -> Result<(), BootstrapError>
 
 /// The reductions that are precise enough on their own, each with the smallest degree.
 fn reductions(request: &BootstrapRequest) -> Vec<EvalMod> {
-    let bound = overflow_interval(EPHEMERAL_WEIGHT, 2 << request.log_slots);
+    // Room for noise, and for both parts of complex slots where coefficients mix them.
+    let message = |log_ratio: f64| MESSAGE_ROOM * libm::exp2(-log_ratio);
     let ratios: Vec<f64> = match request.order {
         TransformOrder::SlotsToCoeffsFirst => (8..=28).map(|half| f64::from(half) / 2.0).collect(),
         // The slots' own scale decides.
@@ -153,7 +156,8 @@ fn reductions(request: &BootstrapRequest) -> Vec<EvalMod> {
         reduction.sine_error() < allowed && reduction.truncation_error() < allowed * libm::exp2(-truncation_bits)
     };
     let mut reductions = Vec::new();
-    for log_ratio in ratios {
+    for log_ratio in ratios.into_iter().filter(|&log_ratio| message(log_ratio) < 0.5) {
+        let bound = overflow_interval(EPHEMERAL_WEIGHT, 2 << request.log_slots, message(log_ratio));
         for correction in [Correction::None, Correction::Arcsine] {
             for doublings in 2..=5 {
                 let with_degree = |degree| EvalMod {

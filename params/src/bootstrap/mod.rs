@@ -14,10 +14,12 @@
 //! the modular reduction; `heron-ckks` evaluates what it chose.
 
 mod builder;
+mod check;
 mod cost;
 mod ephemeral;
 mod eval_mod;
 mod keys;
+mod offer;
 mod overflow;
 mod precision;
 mod presets;
@@ -28,6 +30,7 @@ mod variant;
 pub use ephemeral::{EPHEMERAL_WEIGHT, max_ephemeral_log_qp};
 pub use eval_mod::{Correction, EvalMod};
 pub use keys::BootstrapKeySpec;
+pub use offer::{BootstrapOffer, INPUT_BOUND};
 pub use overflow::{overflow_failure_log2, overflow_interval};
 pub use precision::BootstrapPrecision;
 pub use presets::{BOOTSTRAP_PRESETS, BootstrapPreset};
