@@ -5,6 +5,14 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 use crate::nn::{Activation, Gelu};
 
 impl Activation {
+    /// The function's values; a loop of its own for the most frequent function.
+    pub(super) fn apply_all(self, x: &[f64]) -> Vec<f64> {
+        match self {
+            Self::Relu => x.iter().map(|&x| clip(x, 0.0, f64::INFINITY)).collect(),
+            _ => x.iter().map(|&x| self.apply(x)).collect(),
+        }
+    }
+
     /// The function's value. A NaN gives NaN.
     pub fn apply(self, x: f64) -> f64 {
         match self {

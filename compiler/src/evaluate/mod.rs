@@ -9,6 +9,7 @@ mod conv;
 mod dense;
 mod pad;
 mod pool;
+mod tile;
 
 use heron_params::chebyshev_value;
 use rayon::prelude::*;
@@ -79,7 +80,7 @@ fn unary(node: &Node<Op>, shape: &[usize], x: &[f64]) -> Vec<f64> {
         Op::MaxPool(op) => pool::max(op, shape, &node.shape, x),
         Op::GlobalAveragePool => pool::global_average(node.len(), x),
         Op::Pad(op) => pad::pad(op, shape, &node.shape, x),
-        Op::Activation(op) => x.iter().map(|&x| op.apply(x)).collect(),
+        Op::Activation(op) => op.apply_all(x),
         Op::Square => x.iter().map(|&x| x * x).collect(),
         Op::Pow(exponent) => x.iter().map(|&x| power(x, *exponent)).collect(),
         Op::Polynomial(op) => polynomial(op, shape, x),
