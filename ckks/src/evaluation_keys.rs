@@ -11,7 +11,7 @@ use crate::error::EvalError;
 use crate::kernels::Automorphism;
 use crate::key_switch::SwitchKey;
 use crate::keys::{SecretKey, encrypt_zero, uniform};
-use crate::parallel::for_each_limb;
+use crate::parallel::{for_each_limb, map_each, n_threads};
 use crate::poly::Poly;
 use crate::random::{Rng, Seed};
 
@@ -37,7 +37,8 @@ pub(crate) struct RotationKey {
 }
 
 impl EvaluationKeys {
-    /// Generates all keys that `spec` asks for, each from randomness of its own.
+    /// Generates all keys that `spec` asks for, each from randomness of its own, on the threads of the pool: as many rotation keys at
+    /// a time as there are threads.
     ///
     /// `progress` is told the bytes done so far, in memory, after every key; [`KeySpec::bytes`] is the total.
     ///
@@ -70,10 +71,16 @@ impl EvaluationKeys {
             finished(&key);
             keys.relinearize = Some(key);
         }
-        for (&rotation, &level) in &spec.rotations {
-            let key = RotationKey::generate(ctx, rotation, level, secret, &mut rng.fork());
-            finished(&key.switch);
-            keys.rotations.insert(rotation, key);
+        let rotations: Vec<(Rotation, Level)> = spec.rotations.iter().map(|(&r, &level)| (r, level)).collect();
+        for batch in rotations.chunks(n_threads()) {
+            let tasks = batch.iter().map(|&(rotation, level)| (rotation, level, rng.fork()));
+            let made = map_each(tasks.collect(), |(rotation, level, mut rng)| {
+                (rotation, RotationKey::generate(ctx, rotation, level, secret, &mut rng))
+            });
+            for (rotation, key) in made {
+                finished(&key.switch);
+                keys.rotations.insert(rotation, key);
+            }
         }
         Ok(keys)
     }
@@ -88,6 +95,15 @@ impl EvaluationKeys {
                 .map(|(&rotation, key)| (rotation, key.switch.key.level))
                 .collect(),
         }
+    }
+
+    /// Checks that there is every key of a spec, deep enough.
+    pub(crate) fn check_covers(&self, spec: &KeySpec) -> Result<(), EvalError> {
+        if let Some(level) = spec.relinearize {
+            self.relinearize_key(level)?;
+        }
+        let mut rotations = spec.rotations.iter();
+        rotations.try_for_each(|(&rotation, &level)| self.rotation_key(rotation, level).map(drop))
     }
 
     pub(crate) fn relinearize_key(&self, level: Level) -> Result<&SwitchKey, EvalError> {

@@ -37,6 +37,8 @@ pub fn limb_stride(n: usize) -> usize {
 pub struct Words {
     start: NonNull<u64>,
     len: usize,
+    /// Words that were allocated: a buffer from a pool may be longer than what was asked for.
+    capacity: usize,
     pool: Option<Pool>,
 }
 
@@ -55,13 +57,18 @@ impl Words {
             return Self {
                 start: NonNull::dangling(),
                 len,
+                capacity: len,
                 pool: None,
             };
         }
         let layout = Self::layout(len);
         let start = allocate_zeroed(layout).unwrap_or_else(|| handle_alloc_error(layout));
-        let start = start.cast();
-        Self { start, len, pool: None }
+        Self {
+            start: start.cast(),
+            len,
+            capacity: len,
+            pool: None,
+        }
     }
 
     fn layout(len: usize) -> Layout {
@@ -131,7 +138,7 @@ impl Deref for Words {
     type Target = [u64];
 
     fn deref(&self) -> &[u64] {
-        // SAFETY: `start` has `len` initialised words, or `len` is 0 and `start` is dangling and aligned.
+        // SAFETY: `start` has at least `len` initialised words, or `len` is 0 and `start` is dangling and aligned.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -190,15 +197,20 @@ impl Drop for Words {
         if let Some(pool) = self.pool.take() {
             pool.put_back(Self {
                 start: self.start,
-                len: self.len,
+                len: self.capacity,
+                capacity: self.capacity,
                 pool: None,
             });
             return;
         }
-        // SAFETY: allocated by `zeroed` with the same layout, and not used again.
-        unsafe { free(self.start.cast(), Self::layout(self.len)) };
+        // SAFETY: allocated by `zeroed` with the layout of that capacity, and not used again.
+        unsafe { free(self.start.cast(), Self::layout(self.capacity)) };
     }
 }
+
+/// How many times longer than asked for a reused buffer may be: polynomials of one level then serve lower levels, and the
+/// largest sums are not taken for single polynomials.
+const MOST_EXCESS: usize = 4;
 
 /// Buffers kept for reuse, by length: a steady-state evaluation allocates nothing. Clones share the same buffers.
 #[derive(Clone, Default)]
@@ -219,13 +231,21 @@ impl Pool {
         if len == 0 {
             return Words::zeroed(0);
         }
-        let reused = self.lock().get_mut(&len).and_then(Vec::pop);
+        let reused = self.shortest_idle(len);
         let mut words = reused.unwrap_or_else(|| {
             self.allocated.fetch_add(1, Ordering::Relaxed);
             Words::zeroed(len)
         });
+        words.len = len;
         words.pool = Some(self.clone());
         words
+    }
+
+    /// The shortest waiting buffer that is long enough and not much too long.
+    fn shortest_idle(&self, len: usize) -> Option<Words> {
+        let mut free = self.lock();
+        let mut fitting = free.range_mut(len..=len.saturating_mul(MOST_EXCESS));
+        fitting.find_map(|(_, buffers)| buffers.pop())
     }
 
     /// Frees all buffers that are not in use.
@@ -234,7 +254,7 @@ impl Pool {
         drop(freed);
     }
 
-    /// How many buffers were allocated since the pool was made, because none of their length waited for reuse.
+    /// How many buffers were allocated since the pool was made, because none that fits waited for reuse.
     pub fn allocated(&self) -> u64 {
         self.allocated.load(Ordering::Relaxed)
     }
@@ -319,6 +339,23 @@ mod tests {
         assert_eq!((pool.idle_bytes(), pool.allocated()), (2 * 800, 2));
         pool.trim();
         assert_eq!(pool.idle_bytes(), 0);
+    }
+
+    #[test]
+    fn a_longer_buffer_serves_until_there_is_one_that_fits() {
+        let pool = Pool::new();
+        drop(pool.take(300));
+        let short = pool.take(100);
+        assert_eq!((short.len(), pool.allocated()), (100, 1));
+        let copy = short.clone();
+        assert_eq!((copy.len(), pool.allocated()), (100, 2));
+        drop((short, copy));
+        assert_eq!(pool.idle_bytes(), 8 * (300 + 100));
+        let (fitting, long) = (pool.take(90), pool.take(250));
+        assert_eq!((fitting.len(), long.len(), pool.allocated()), (90, 250, 2));
+        drop(long);
+        assert_eq!(pool.take(300 / MOST_EXCESS - 1).len(), 300 / MOST_EXCESS - 1);
+        assert_eq!(pool.allocated(), 3, "much too long a buffer is left alone");
     }
 
     #[test]

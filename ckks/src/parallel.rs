@@ -8,7 +8,12 @@ use crate::poly::{LimbGroup, Poly};
 /// Whether there is a second thread to hand work to. With one, loops stay on the caller's thread: entering the pool
 /// would cost more than a limb of a small ring.
 fn is_parallel() -> bool {
-    rayon::current_num_threads() > 1
+    n_threads() > 1
+}
+
+/// How many threads there are to hand work to.
+pub(crate) fn n_threads() -> usize {
+    rayon::current_num_threads()
 }
 
 /// Runs both closures.
@@ -76,5 +81,14 @@ pub(crate) fn map_indices<T: Send>(len: usize, work: impl Fn(usize) -> T + Sync 
         (0..len).into_par_iter().map(work).collect()
     } else {
         (0..len).map(work).collect()
+    }
+}
+
+/// Maps what is given away, in order.
+pub(crate) fn map_each<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
+    if is_parallel() {
+        items.into_par_iter().map(work).collect()
+    } else {
+        items.into_iter().map(work).collect()
     }
 }

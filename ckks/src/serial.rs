@@ -10,6 +10,7 @@
 //! | ciphertext | level `u32`, power `u8`, limbs of `c0`, limbs of `c1` |
 //! | seeded ciphertext | level `u32`, power `u8`, seed, limbs of `c0` |
 //! | evaluation keys | relinearization level plus one or 0 `u32`, number of rotations `u32`, for each rotation and level `u32`, then every key: seed, for each digit the limbs over the basis of its level |
+//! | bootstrap keys | conjugation, to the sparse secret (over `q_0` and one special prime), from the sparse secret (one digit): each as above |
 //!
 //! A seed is 32 bytes, a limb `N` words of 8 bytes in evaluation form.
 
@@ -152,11 +153,8 @@ impl EvaluationKeys {
             write_u32(out, level.0)?;
         }
         let rotations = self.rotations.values().map(|key| &key.switch);
-        for key in self.relinearize.iter().chain(rotations) {
-            out.write_all(&key.seed.0)?;
-            key.key.halves[0].iter().try_for_each(|poly| write_poly(out, poly))?;
-        }
-        Ok(())
+        let mut keys = self.relinearize.iter().chain(rotations);
+        keys.try_for_each(|key| write_switch_key(out, key))
     }
 
     /// Reads keys.
@@ -209,9 +207,25 @@ impl EvaluationKeys {
     }
 }
 
-fn read_switch_key(input: &mut impl Read, ctx: &Context, level: Level) -> Result<SeededSwitchKey> {
+/// Writes the seed of a key, and for each digit the limbs of its first half.
+pub(crate) fn write_switch_key(out: &mut impl Write, key: &SeededSwitchKey) -> std::io::Result<()> {
+    out.write_all(&key.seed.0)?;
+    key.key.halves[0].iter().try_for_each(|poly| write_poly(out, poly))
+}
+
+/// Reads a key with all digits of its level.
+pub(crate) fn read_switch_key(input: &mut impl Read, ctx: &Context, level: Level) -> Result<SeededSwitchKey> {
+    read_digits(input, ctx, level, ctx.params().digits(level).len())
+}
+
+/// Reads a key with so many digits.
+pub(crate) fn read_digits(
+    input: &mut impl Read,
+    ctx: &Context,
+    level: Level,
+    n_digits: usize,
+) -> Result<SeededSwitchKey> {
     let seed = read_seed(input)?;
-    let n_digits = ctx.params().digits(level).len();
     let c0 = (0..n_digits)
         .map(|_| read_basis_poly(input, ctx, level, "evaluation keys"))
         .collect::<Result<_>>()?;

@@ -29,6 +29,20 @@ impl KeySpec {
         self.relinearize = self.relinearize.max(Some(level));
     }
 
+    /// Asks for all that another spec asks for.
+    pub fn add_all(&mut self, other: &Self) {
+        self.relinearize = self.relinearize.max(other.relinearize);
+        for (&rotation, &level) in &other.rotations {
+            self.add_rotation(rotation, level);
+        }
+    }
+
+    /// Whether every key of another spec is here, as deep or deeper.
+    pub fn covers(&self, other: &Self) -> bool {
+        let deep_enough = |(rotation, level)| self.rotations.get(rotation).is_some_and(|own| own >= level);
+        self.relinearize >= other.relinearize && other.rotations.iter().all(deep_enough)
+    }
+
     /// The level of every key, relinearization first.
     pub fn levels(&self) -> impl Iterator<Item = Level> {
         self.relinearize.into_iter().chain(self.rotations.values().copied())
@@ -42,5 +56,27 @@ impl KeySpec {
             params.digits(level).len() as u64 * halves * limbs * params.n() as u64 * 8
         };
         self.levels().map(key_bytes).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_union_covers_both_parts_at_the_deeper_level() {
+        let [mut network, mut bootstrap] = [KeySpec::default(), KeySpec::default()];
+        network.add_rotation(Rotation(1), Level(3));
+        network.add_rotation(Rotation(4), Level(9));
+        bootstrap.add_rotation(Rotation(1), Level(7));
+        bootstrap.add_relinearize(Level(5));
+        let mut union = network.clone();
+        union.add_all(&bootstrap);
+        assert!(union.covers(&network) && union.covers(&bootstrap));
+        assert!(!network.covers(&bootstrap) && !bootstrap.covers(&network));
+        assert_eq!(
+            union.rotations,
+            BTreeMap::from([(Rotation(1), Level(7)), (Rotation(4), Level(9))])
+        );
     }
 }

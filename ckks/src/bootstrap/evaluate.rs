@@ -13,6 +13,7 @@ use super::transform::{ComplexTransform, Half};
 use crate::ciphertext::Ciphertext;
 use crate::context::Context;
 use crate::error::EvalError;
+use crate::evaluation_keys::EvaluationKeys;
 use crate::evaluator::Evaluator;
 use crate::poly::Poly;
 
@@ -29,21 +30,25 @@ pub struct Bootstrapper {
 }
 
 impl Bootstrapper {
-    /// Prepares a variant for its ring; `cache_bytes` bounds the encoded diagonals that are kept from the first run on.
+    /// Prepares a variant for its ring; `cache_bytes` bounds the encoded diagonals that are kept from the first run on. The evaluation
+    /// keys may be more than the variant needs.
     ///
     /// # Errors
-    /// [`EvalError::OtherParameters`] if the ring is another one.
+    /// [`EvalError::OtherParameters`] if the ring is another one; [`EvalError::MissingRotationKey`],
+    /// [`EvalError::MissingRelinearizeKey`].
     pub fn new(
         ctx: &Arc<Context>,
         params: BootstrapParams,
+        evaluation: Arc<EvaluationKeys>,
         keys: Arc<BootstrapKeys>,
         cache_bytes: u64,
     ) -> Result<Self, EvalError> {
         if ctx.params() != params.chain() {
             return Err(EvalError::OtherParameters);
         }
+        evaluation.check_covers(&params.key_spec().evaluation)?;
         Ok(Self {
-            eval: Evaluator::with_cache(ctx.clone(), keys.evaluation.clone(), cache_bytes),
+            eval: Evaluator::with_cache(ctx.clone(), evaluation, cache_bytes),
             to_slots: to_slots(&params),
             to_coeffs: to_coeffs(&params),
             unpack: params
@@ -91,7 +96,7 @@ impl Bootstrapper {
 
     /// From a polynomial at level 0 to its coefficients in the slots, reduced modulo `q_0`.
     fn refresh(&self, a: &Ciphertext) -> Result<Ciphertext, EvalError> {
-        let raised = raise(&self.eval, &self.keys, a, self.params.top_level());
+        let raised = raise(&self.eval, &self.keys.raise, a, self.params.top_level());
         let traced = self
             .params
             .trace_rotations()

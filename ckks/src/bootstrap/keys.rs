@@ -1,39 +1,35 @@
-//! The keys of a bootstrap.
-//!
-//! Besides relinearization and rotations there are three: conjugation; from the secret to an ephemeral sparse one, modulo `q_0` and one
-//! special prime; and back from there, over the whole basis. The last reads a ciphertext whose coefficients are below
-//! `q_0`, so that one digit holds it.
+//! The keys of a bootstrap beyond relinearization and rotations, which a network shares: conjugation, and the raise.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 
-use heron_params::bootstrap::{BootstrapParams, EPHEMERAL_WEIGHT};
-use heron_params::{CkksParams, Level};
+use heron_params::Level;
+use heron_params::bootstrap::BootstrapParams;
 use zeroize::Zeroize;
 
-use super::sparse_secret::sparse_ternary;
+use super::raise_keys::{RaiseKeys, ephemeral_ring};
 use crate::context::Context;
-use crate::error::EvalError;
-use crate::evaluation_keys::{EvaluationKeys, RotationKey, SeededSwitchKey};
+use crate::error::{EvalError, ReadError};
+use crate::evaluation_keys::{RotationKey, SeededSwitchKey};
 use crate::kernels::Automorphism;
-use crate::key_switch::SwitchKey;
-use crate::keys::{SecretKey, encrypt_zero, secret_poly};
-use crate::poly::Poly;
+use crate::keys::SecretKey;
 use crate::random::Rng;
+use crate::serial::{read_digits, read_switch_key, write_switch_key};
 
-/// The keys of one bootstrap variant. The server holds these and no secret.
+/// The keys that one bootstrap variant needs beside [`EvaluationKeys`](crate::EvaluationKeys). The server holds these and no secret.
 pub struct BootstrapKeys {
-    pub(super) evaluation: Arc<EvaluationKeys>,
     pub(super) conjugation: RotationKey,
-    pub(super) to_sparse: SwitchKey,
-    pub(super) from_sparse: SwitchKey,
-    /// The ring of `q_0` and one special prime, in which `to_sparse` works.
-    pub(super) ephemeral: Arc<Context>,
+    pub(super) raise: RaiseKeys,
 }
 
 impl BootstrapKeys {
     /// Generates the keys of a variant; `ctx` is the ring of its chain. The ephemeral secret is wiped before this returns.
     ///
-    /// `progress` is told the bytes done so far, in memory; [`heron_params::bootstrap::BootstrapKeySpec::bytes`] is the total.
+    /// The relinearization and rotation keys are those of [`key_spec`](BootstrapParams::key_spec), generated for themselves, together with
+    /// what the network needs.
+    ///
+    /// # Cost
+    /// [`own_bytes`](heron_params::bootstrap::BootstrapKeySpec::own_bytes).
     ///
     /// # Errors
     /// [`EvalError::OtherParameters`] if the ring is another one.
@@ -42,54 +38,67 @@ impl BootstrapKeys {
         secret: &SecretKey,
         params: &BootstrapParams,
         rng: &mut Rng,
-        progress: &mut dyn FnMut(u64),
     ) -> Result<Self, EvalError> {
         if ctx.params() != params.chain() {
             return Err(EvalError::OtherParameters);
         }
         let spec = params.key_spec();
-        let evaluation = EvaluationKeys::generate(ctx, secret, &spec.evaluation, rng, progress)?;
-        let conjugation = conjugation_key(ctx, secret, spec.conjugation, rng);
-        let ephemeral = ephemeral_ring(ctx)?;
-        let mut sparse = SecretKey::from_coefficients(&ephemeral, sparse_ternary(rng, ctx.n(), EPHEMERAL_WEIGHT));
-        let mut dense = secret_poly(&ephemeral, Level(0), secret.coefficients());
-        let to_sparse = SeededSwitchKey::generate(&ephemeral, Level(0), &dense, &sparse.poly, rng).key;
-        let mut raised_sparse = secret_poly(ctx, spec.raise, sparse.coefficients());
-        let from_sparse = single_digit_key(ctx, spec.raise, &raised_sparse, secret, rng);
-        [&mut dense, &mut raised_sparse, &mut sparse.poly]
-            .into_iter()
-            .for_each(Zeroize::zeroize);
-        progress(spec.bytes(ctx.params(), false));
         Ok(Self {
-            evaluation: Arc::new(evaluation),
-            conjugation,
-            to_sparse,
-            from_sparse,
-            ephemeral,
+            conjugation: conjugation_key(ctx, secret, spec.conjugation, &mut rng.fork()),
+            raise: RaiseKeys::generate(ctx, secret, spec.raise, &mut rng.fork())?,
         })
     }
 
-    /// Relinearization and rotations.
-    pub fn evaluation(&self) -> &Arc<EvaluationKeys> {
-        &self.evaluation
+    /// Writes the keys: of conjugation, to the sparse secret, from it; each its seed and the limbs of its first halves.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn write_to(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let raise = &self.raise;
+        [&self.conjugation.switch, &raise.to_sparse, &raise.from_sparse]
+            .into_iter()
+            .try_for_each(|key| write_switch_key(out, key))
+    }
+
+    /// Reads the keys of a variant, whose ring is `ctx`.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the source fails or ends, the variant is of another ring, a residue is not below its prime.
+    pub fn read_from(input: &mut impl Read, ctx: &Context, params: &BootstrapParams) -> Result<Self, ReadError> {
+        let other_ring = ReadError::Malformed {
+            what: "bootstrap keys",
+            reason: "they are of another ring",
+        };
+        if ctx.params() != params.chain() {
+            return Err(other_ring);
+        }
+        let spec = params.key_spec();
+        let ephemeral = ephemeral_ring(ctx).map_err(|_| other_ring)?;
+        let switch = read_switch_key(input, ctx, spec.conjugation)?;
+        let conjugation = RotationKey {
+            switch,
+            automorphism: Arc::new(conjugation(ctx)),
+        };
+        let to_sparse = read_switch_key(input, &ephemeral, Level(0))?;
+        let from_sparse = read_digits(input, ctx, spec.raise, 1)?;
+        Ok(Self {
+            conjugation,
+            raise: RaiseKeys {
+                to_sparse,
+                from_sparse,
+                ephemeral,
+            },
+        })
     }
 }
 
-/// The ring of `q_0` and the first special prime.
-fn ephemeral_ring(ctx: &Context) -> Result<Arc<Context>, EvalError> {
-    let chain = ctx.params();
-    let params = CkksParams {
-        log_n: chain.log_n,
-        log_scale: chain.log_scale,
-        q: chain.q[..1].to_vec(),
-        p: chain.p[..1].to_vec(),
-        digit_len: 1,
-    };
-    Context::new(params, ctx.kernels()).map_err(|_| EvalError::OtherParameters)
+/// `X -> X^-1`.
+fn conjugation(ctx: &Context) -> Automorphism {
+    Automorphism::new(ctx.params().log_n, 2 * ctx.n() as u64 - 1)
 }
 
 fn conjugation_key(ctx: &Context, secret: &SecretKey, level: Level, rng: &mut Rng) -> RotationKey {
-    let automorphism = Automorphism::new(ctx.params().log_n, 2 * ctx.n() as u64 - 1);
+    let automorphism = conjugation(ctx);
     let mut source = secret.poly.clone();
     for (out, limb) in source.limbs_mut().zip(secret.poly.limbs()) {
         automorphism.apply(limb, out);
@@ -99,19 +108,5 @@ fn conjugation_key(ctx: &Context, secret: &SecretKey, level: Level, rng: &mut Rn
     RotationKey {
         switch,
         automorphism: Arc::new(automorphism),
-    }
-}
-
-/// A key for polynomials with coefficients below one prime: `P · from` modulo every ciphertext prime.
-fn single_digit_key(ctx: &Context, level: Level, from: &Poly, to: &SecretKey, rng: &mut Rng) -> SwitchKey {
-    let seed = rng.seed();
-    let [mut c0, c1] = encrypt_zero(ctx, level, (&seed, 0), &to.poly, rng);
-    for i in 0..level.limbs() {
-        ctx.prime(i)
-            .mul_scalar_add_assign(c0.limb_mut(i), from.limb(i), ctx.special_product(i));
-    }
-    SwitchKey {
-        level,
-        halves: [vec![c0], vec![c1]],
     }
 }

@@ -9,6 +9,7 @@ mod evaluate;
 mod factor_matrix;
 mod keys;
 mod raise;
+mod raise_keys;
 mod reduction;
 mod sparse_secret;
 mod transform;

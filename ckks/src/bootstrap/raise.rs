@@ -7,7 +7,7 @@
 
 use heron_params::{Level, ScalePower};
 
-use super::keys::BootstrapKeys;
+use super::raise_keys::RaiseKeys;
 use crate::ciphertext::Ciphertext;
 use crate::evaluator::{Evaluator, Finish};
 use crate::key_switch::Decomposition;
@@ -17,10 +17,10 @@ use crate::poly::Poly;
 use crate::stack::{Row, Stack};
 
 /// Raises a ciphertext of level 0 to a level; its scale is read as that level's canonical one.
-pub(super) fn raise(eval: &Evaluator, keys: &BootstrapKeys, a: &Ciphertext, to: Level) -> Ciphertext {
+pub(super) fn raise(eval: &Evaluator, keys: &RaiseKeys, a: &Ciphertext, to: Level) -> Ciphertext {
     let ctx = eval.context();
     let lifted = under_sparse_secret(eval, keys, a);
-    let key = &keys.from_sparse;
+    let key = &keys.from_sparse.key;
     let mut sum = Stack::from_pool(&ctx.pool, ctx.n(), ctx.basis_len(to), 2);
     sum.for_each_row(|position, mut row: Row<'_>| {
         let prime = ctx.basis_prime(to, position);
@@ -50,9 +50,9 @@ pub(super) fn raise(eval: &Evaluator, keys: &BootstrapKeys, a: &Ciphertext, to: 
 }
 
 /// Both halves under the sparse secret modulo `q_0`, in coefficient form.
-fn under_sparse_secret(eval: &Evaluator, keys: &BootstrapKeys, a: &Ciphertext) -> [Words; 2] {
+fn under_sparse_secret(eval: &Evaluator, keys: &RaiseKeys, a: &Ciphertext) -> [Words; 2] {
     let (ctx, ephemeral) = (eval.context(), &keys.ephemeral);
-    let switched = Decomposition::new(ephemeral, Level(0), &a.c1).switch(&keys.to_sparse, [Some(&a.c0), None]);
+    let switched = Decomposition::new(ephemeral, Level(0), &a.c1).switch(&keys.to_sparse.key, [Some(&a.c0), None]);
     let division = &ephemeral.level(Level(0)).mod_down;
     let prime = |position| ephemeral.basis_prime(Level(0), position);
     let (c0, c1) = division.divide_pair(&ephemeral.pool, prime, |half, position| switched.limb(position, half));

@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use heron_ckks::bootstrap::{BootstrapKeys, Bootstrapper};
-use heron_ckks::{Ciphertext, Context, Kernels, Rng, SecretKey, decrypt, encrypt_secret};
+use heron_ckks::{Ciphertext, Context, EvaluationKeys, Kernels, Plaintext, Rng, SecretKey, decrypt, encrypt_secret};
 use heron_params::bootstrap::{BootstrapParams, BootstrapRequest, SlotValues};
 use heron_params::{Level, ScalePower};
 
 /// Real and imaginary parts of all slots.
 pub(crate) type Slots = [Vec<f64>; 2];
 
+/// The ring of a variant.
+pub(crate) fn ring(params: &BootstrapParams) -> Arc<Context> {
+    Context::new(params.chain().clone(), Kernels::best()).expect("a valid chain")
+}
+
+/// A ring, a secret, the keys of a variant, and the variant.
 pub(crate) struct Fixture {
     pub(crate) ctx: Arc<Context>,
     pub(crate) secret: SecretKey,
@@ -27,11 +33,15 @@ impl Fixture {
     }
 
     pub(crate) fn new(params: BootstrapParams, cache_bytes: u64) -> Self {
-        let ctx = Context::new(params.chain().clone(), Kernels::best()).expect("a valid chain");
+        let ctx = ring(&params);
         let mut rng = Rng::insecure_deterministic(7);
         let secret = SecretKey::generate(&ctx, &mut rng);
-        let keys = BootstrapKeys::generate(&ctx, &secret, &params, &mut rng, &mut |_| ()).expect("keys of this ring");
-        let boot = Bootstrapper::new(&ctx, params, Arc::new(keys), cache_bytes).expect("the same ring");
+        let spec = params.key_spec().evaluation;
+        let evaluation =
+            EvaluationKeys::generate(&ctx, &secret, &spec, &mut rng, &mut |_| ()).expect("keys of this ring");
+        let keys = BootstrapKeys::generate(&ctx, &secret, &params, &mut rng).expect("keys of this ring");
+        let boot =
+            Bootstrapper::new(&ctx, params, Arc::new(evaluation), Arc::new(keys), cache_bytes).expect("the same ring");
         Self { ctx, secret, boot, rng }
     }
 
@@ -64,11 +74,20 @@ impl Fixture {
     }
 
     pub(crate) fn encrypt(&mut self, slots: &Slots, level: Level) -> Ciphertext {
-        let encoder = self.boot.evaluator().encoder();
-        let plaintext = encoder
-            .encode_complex([&slots[0], &slots[1]], level, ScalePower::One)
-            .expect("small values");
+        let plaintext = self.encode(slots, level);
         encrypt_secret(&self.ctx, &self.secret, &plaintext, &mut self.rng).expand(&self.ctx)
+    }
+
+    /// An encryption under another secret.
+    pub(crate) fn encrypt_under(&mut self, secret: &SecretKey, slots: &Slots, level: Level) -> Ciphertext {
+        let plaintext = self.encode(slots, level);
+        encrypt_secret(&self.ctx, secret, &plaintext, &mut self.rng).expand(&self.ctx)
+    }
+
+    fn encode(&self, slots: &Slots, level: Level) -> Plaintext {
+        let encoder = self.boot.evaluator().encoder();
+        let plaintext = encoder.encode_complex([&slots[0], &slots[1]], level, ScalePower::One);
+        plaintext.expect("small values")
     }
 
     pub(crate) fn decrypt(&self, a: &Ciphertext) -> Slots {

@@ -8,7 +8,7 @@ use heron_params::bootstrap::{BootstrapParams, BootstrapRequest, SlotValues, Tra
 use crate::fixture::Fixture;
 
 /// Full complex slots in the smallest ring whose transforms have several factors.
-const INSECURE_FULL: BootstrapRequest = BootstrapRequest {
+pub(crate) const INSECURE_FULL: BootstrapRequest = BootstrapRequest {
     log_n: 10,
     log_scale: 46,
     log_slots: 9,
@@ -139,7 +139,7 @@ fn a_ring_of_another_chain_is_refused() {
     })
     .expect("a sound request");
     let mut rng = Rng::insecure_deterministic(1);
-    let keys = BootstrapKeys::generate(&f.ctx, &f.secret, &other, &mut rng, &mut |_| ());
+    let keys = BootstrapKeys::generate(&f.ctx, &f.secret, &other, &mut rng);
     assert!(matches!(keys, Err(EvalError::OtherParameters)));
 }
 

@@ -53,12 +53,17 @@ impl BootstrapKeySpec {
 
     /// Bytes of all keys in memory (`seeded` false: both halves) or in a file (`seeded` true: the uniform halves are seeds).
     pub fn bytes(&self, chain: &CkksParams, seeded: bool) -> u64 {
+        self.evaluation.bytes(chain, seeded) + self.own_bytes(chain, seeded)
+    }
+
+    /// Bytes of the keys that no network shares: conjugation and the raise.
+    pub fn own_bytes(&self, chain: &CkksParams, seeded: bool) -> u64 {
         let halves = if seeded { 1 } else { 2 };
         let limb_bytes = chain.n() as u64 * 8;
         let limbs = |level: Level| (level.limbs() + chain.p.len()) as u64;
         let conjugation = chain.digits(self.conjugation).len() as u64 * limbs(self.conjugation);
         // To the sparse secret: one digit over q_0 and one special prime.
         let singles = limbs(self.raise) + 2;
-        self.evaluation.bytes(chain, seeded) + halves * limb_bytes * (conjugation + singles)
+        halves * limb_bytes * (conjugation + singles)
     }
 }
