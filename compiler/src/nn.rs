@@ -86,6 +86,15 @@ impl Granularity {
         }
     }
 
+    /// How many elements in a row one entry covers.
+    pub fn run(self, shape: &[usize]) -> usize {
+        match self {
+            Self::Tensor => shape.iter().product(),
+            Self::Channel => shape.iter().skip(1).product(),
+            Self::Element => 1,
+        }
+    }
+
     /// How many entries a tensor needs.
     pub fn entries(self, shape: &[usize]) -> usize {
         match self {

@@ -3,9 +3,10 @@
 //! One pass costs about as much as one evaluation. It tells how much an error anywhere in the network moves the output.
 
 use crate::graph::{Graph, Node, NodeId};
-use crate::nn::{Activation, Affine, Chebyshev, Conv, Op, Pad, Polynomial, Pool};
+use crate::nn::{Activation, Affine, Chebyshev, Op, Pad, Polynomial, Pool};
 
 use super::pool::window_elements;
+use super::transposed::transposed;
 
 /// Step of the difference quotient that stands for an activation's derivative, relative to the operand where that is large.
 const STEP: f64 = 1e-6;
@@ -58,7 +59,7 @@ fn unary(node: &Node<Op>, shape: &[usize], x: &[f64], g: &[f64]) -> Vec<f64> {
             }
             sum
         }
-        Op::Conv(op) => conv(op, shape, &node.shape, g),
+        Op::Conv(op) => transposed(op, shape, &node.shape, g),
         Op::BatchNorm(op) | Op::Affine(op) => affine(op, shape, g),
         Op::AveragePool(op) => average(op, shape, &node.shape, g),
         Op::MaxPool(op) => largest(op, shape, &node.shape, (x, g)),
@@ -130,37 +131,6 @@ fn chebyshev(op: &Chebyshev, shape: &[usize], x: &[f64], g: &[f64]) -> Vec<f64> 
     pairs.map(|(element, (&x, g))| g * slope(element, x)).collect()
 }
 
-/// Every output's gradient goes back along every weight that it was computed with.
-fn conv(op: &Conv, shape: &[usize], out_shape: &[usize], g: &[f64]) -> Vec<f64> {
-    let [top, left, bottom, right] = op.pads;
-    let (height, width) = (shape[1] + top + bottom, shape[2] + left + right);
-    let mut padded = vec![0.0; shape[0] * height * width];
-    let (out_channels, group_channels, kernel_height, kernel_width) = op.weights.dim();
-    let (out_height, out_width) = (out_shape[1], out_shape[2]);
-    for channel in 0..out_channels {
-        let first = channel / (out_channels / op.groups) * group_channels;
-        let plane = &g[channel * out_height * out_width..][..out_height * out_width];
-        for input in 0..group_channels {
-            for kernel_row in 0..kernel_height {
-                for kernel_column in 0..kernel_width {
-                    let weight = op.weights[[channel, input, kernel_row, kernel_column]];
-                    for (row, g) in plane.chunks_exact(out_width).enumerate() {
-                        let y = row * op.strides[0] + kernel_row * op.dilations[0];
-                        let start = ((first + input) * height + y) * width + kernel_column * op.dilations[1];
-                        let sums = padded[start..].iter_mut().step_by(op.strides[1]);
-                        sums.zip(g).for_each(|(sum, g)| *sum += weight * g);
-                    }
-                }
-            }
-        }
-    }
-    let zeros = Pad {
-        amounts: vec![(0, 0), (top, bottom), (left, right)],
-        value: 0.0,
-    };
-    unpad(&zeros, shape, &[shape[0], height, width], &padded)
-}
-
 /// The part of a padded tensor that was there before.
 fn unpad(op: &Pad, shape: &[usize], out_shape: &[usize], g: &[f64]) -> Vec<f64> {
     let position = |mut element: usize| {
@@ -206,7 +176,7 @@ mod tests {
     use super::*;
     use crate::evaluate_nodes;
     use crate::graph::GraphBuilder;
-    use crate::nn::{Gelu, Granularity};
+    use crate::nn::{Conv, Gelu, Granularity};
 
     fn number(i: usize) -> f64 {
         ((i * 7919 + 13) % 101) as f64 / 50.0 - 1.0

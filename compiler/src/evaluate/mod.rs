@@ -8,16 +8,17 @@ mod backward;
 mod conv;
 mod dense;
 mod pad;
+mod polynomial;
 mod pool;
 mod tile;
+mod transposed;
 
-use heron_params::chebyshev_value;
 use rayon::prelude::*;
 
 pub use backward::gradients;
 
 use crate::graph::{Graph, Node};
-use crate::nn::{Affine, Chebyshev, Op, Polynomial};
+use crate::nn::{Affine, Op};
 
 /// The network's output for one sample.
 ///
@@ -83,8 +84,8 @@ fn unary(node: &Node<Op>, shape: &[usize], x: &[f64]) -> Vec<f64> {
         Op::Activation(op) => op.apply_all(x),
         Op::Square => x.iter().map(|&x| x * x).collect(),
         Op::Pow(exponent) => x.iter().map(|&x| power(x, *exponent)).collect(),
-        Op::Polynomial(op) => polynomial(op, shape, x),
-        Op::Chebyshev(op) => chebyshev(op, shape, x),
+        Op::Polynomial(op) => polynomial::polynomial(op, shape, x),
+        Op::Chebyshev(op) => polynomial::chebyshev(op, shape, x),
         Op::Reshape | Op::Identity => x.to_vec(),
     }
 }
@@ -116,29 +117,12 @@ fn binary(op: &Op, left: &[f64], right: &[f64]) -> Vec<f64> {
 }
 
 fn affine(op: &Affine, shape: &[usize], x: &[f64]) -> Vec<f64> {
-    x.iter()
-        .enumerate()
-        .map(|(element, x)| {
-            let entry = op.granularity.entry(element, shape);
-            op.scale[entry] * x + op.shift[entry]
-        })
-        .collect()
-}
-
-fn polynomial(op: &Polynomial, shape: &[usize], x: &[f64]) -> Vec<f64> {
-    x.iter()
-        .enumerate()
-        .map(|(element, x)| {
-            let row = op.coefficients.row(op.granularity.entry(element, shape));
-            row.iter().rev().fold(0.0, |sum, coefficient| sum * x + coefficient)
-        })
-        .collect()
-}
-
-fn chebyshev(op: &Chebyshev, shape: &[usize], x: &[f64]) -> Vec<f64> {
-    let rows: Vec<Vec<f64>> = op.coefficients.rows().into_iter().map(|row| row.to_vec()).collect();
-    let value = |(element, &x): (usize, &f64)| chebyshev_value(&rows[op.granularity.entry(element, shape)], x);
-    x.iter().enumerate().map(value).collect()
+    let mut out = Vec::with_capacity(x.len());
+    let entries = op.scale.iter().zip(op.shift.iter());
+    for (x, (scale, shift)) in x.chunks(op.granularity.run(shape).max(1)).zip(entries) {
+        out.extend(x.iter().map(|x| scale * x + shift));
+    }
+    out
 }
 
 /// `x^exponent` by repeated squaring: `f64::powi` may round differently on another platform.
@@ -160,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::graph::GraphBuilder;
-    use crate::nn::{Activation, Granularity};
+    use crate::nn::{Activation, Granularity, Polynomial};
 
     /// A graph of an input of `shape` and the given single-operand nodes in a chain.
     fn chain(shape: &[usize], ops: Vec<(Op, Vec<usize>)>) -> Graph<Op> {
