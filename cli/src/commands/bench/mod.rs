@@ -1,5 +1,6 @@
 //! `heron bench`: how fast this machine computes on ciphertexts.
 
+mod bootstrap;
 mod machine;
 mod ops;
 mod stopwatch;
@@ -11,7 +12,8 @@ use crate::context::Context;
 
 const AFTER_HELP: &str = "\
 Example:
-  heron bench ops --log-n 15 --limbs 14 --threads 1";
+  heron bench ops --log-n 15 --limbs 14 --threads 1
+  heron bench bootstrap --log-n 16 --log-slots 15 --threads 1";
 
 /// Options of `bench`.
 #[derive(Debug, clap::Args)]
@@ -27,6 +29,8 @@ pub(crate) struct BenchArgs {
 enum What {
     /// Time the single operations on ciphertexts
     Ops(ops::BenchOpsArgs),
+    /// Time bootstraps, and measure their precision and memory
+    Bootstrap(bootstrap::BenchBootstrapArgs),
 }
 
 impl BenchArgs {
@@ -34,6 +38,7 @@ impl BenchArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<()> {
         match &self.what {
             What::Ops(args) => args.run(context),
+            What::Bootstrap(args) => args.run(context),
         }
     }
 }
