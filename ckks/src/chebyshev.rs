@@ -1,7 +1,8 @@
 //! Evaluation of polynomials in the Chebyshev basis: few products, the least depth, exact scales.
 //!
 //! A leaf `Σ c_k T_k` takes every `T_k` at the level at which it is ready: the ratio of the scales goes into the constants, so
-//! that nothing is rescaled or dropped for it.
+//! that nothing is rescaled or dropped for it. Factors of products give up primes without a division, for which the same constants
+//! make up. All products that are added at one level are relinearized and divided together.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +12,10 @@ use crate::ciphertext::Ciphertext;
 use crate::constant::Constant;
 use crate::encoder::available_bits;
 use crate::error::EvalError;
-use crate::evaluator::Evaluator;
+use crate::evaluator::{Evaluator, Finish};
 use crate::parallel::for_each_limb_pair;
 use crate::polynomial::{DICKSON, FIRST_GIANT, Polynomial, Split, basis_factors};
+use crate::product_sum::ProductSum;
 
 /// The computed `T_k`.
 type Basis = BTreeMap<usize, Power>;
@@ -24,6 +26,28 @@ struct Power {
     factor: f64,
 }
 
+impl Power {
+    /// The same power at a lower level, or at its own: what it decrypts to stays, and is read at the scale of that level.
+    fn at(&self, eval: &Evaluator, level: Level) -> Self {
+        let (from, params) = (&self.ciphertext, eval.ctx.params());
+        if from.level == level {
+            return Self {
+                ciphertext: from.clone(),
+                factor: self.factor,
+            };
+        }
+        Self {
+            ciphertext: Ciphertext {
+                level,
+                power: from.power,
+                c0: eval.truncated(&from.c0, level),
+                c1: eval.truncated(&from.c1, level),
+            },
+            factor: self.factor * params.scale(from.level) / params.scale(level),
+        }
+    }
+}
+
 impl Evaluator {
     /// Evaluates a polynomial in every slot.
     ///
@@ -31,7 +55,8 @@ impl Evaluator {
     /// From `Δ` to `Δ`, [`Polynomial::depth`] levels down.
     ///
     /// # Cost
-    /// Products of ciphertexts: 2 for degree 3, about `2 sqrt(d)` for degree `d`, fewer for even and odd polynomials.
+    /// Products of ciphertexts: 2 for degree 3, about `2 sqrt(d)` for degree `d`, fewer for even and odd polynomials; one key
+    /// switch each, but for those that are added to others.
     ///
     /// # Errors
     /// As the operations it is made of; [`EvalError::NoSuchLevel`] if there are not enough levels.
@@ -58,8 +83,7 @@ impl Evaluator {
             factor: polynomial.amplification(),
         };
         let basis = self.chebyshev_basis(operand, &split)?;
-        let result = self.split_sum(&split, &basis, Level(a.level.0 - depth + 1), 1.0)?;
-        self.rescale(&result)
+        self.split_value(&split, &basis, Level(a.level.0 - depth + 1), 1.0)
     }
 
     /// Computes the `T_k` that a split needs.
@@ -78,24 +102,19 @@ impl Evaluator {
     /// `T_k = 2 T_i T_j - T_(i-j)`, multiplied by the product of the operands' factors instead of 2 unless they are too small.
     fn next_power(&self, k: usize, basis: &Basis) -> Result<Power, EvalError> {
         let (i, j) = basis_factors(k);
-        let (left, right) = (&basis[&i], &basis[&j]);
-        let level = left.ciphertext.level.min(right.ciphertext.level);
-        let first = self.drop_level(&left.ciphertext, level)?;
-        let mut product = if i == j {
-            self.square(&first)
-        } else {
-            self.mul(&first, &self.drop_level(&right.ciphertext, level)?)
-        }?;
-        let mut factor = left.factor * right.factor / 2.0;
-        if factor < 1.0 {
-            product = self.add(&product, &product)?;
-            factor *= 2.0;
+        let level = basis[&i].ciphertext.level.min(basis[&j].ciphertext.level);
+        let (mut left, right) = (basis[&i].at(self, level), basis[&j].at(self, level));
+        if left.factor * right.factor < DICKSON {
+            left.ciphertext = self.add(&left.ciphertext, &left.ciphertext)?;
+            left.factor *= 2.0;
         }
-        let difference = match basis.get(&(i - j)) {
-            Some(lower) => self.add_multiple(product, &lower.ciphertext, &[-factor / lower.factor])?,
-            None => self.add_const(&product, -factor)?,
-        };
-        let ciphertext = self.rescale(&difference)?;
+        let factor = left.factor * right.factor / 2.0;
+        let mut sum = ProductSum::product(self, &left.ciphertext, &right.ciphertext);
+        match basis.get(&(i - j)) {
+            Some(lower) => self.add_multiple(&mut sum.lower, &lower.ciphertext, &[-factor / lower.factor])?,
+            None => self.add_const_assign(&mut sum.lower, -factor)?,
+        }
+        let ciphertext = sum.finish(self, Finish::Rescale)?;
         Ok(Power { ciphertext, factor })
     }
 
@@ -110,69 +129,59 @@ impl Evaluator {
         })
     }
 
-    /// A node of a split times a constant, at a level, at `Δ²`.
-    fn split_sum(&self, split: &Split, basis: &Basis, level: Level, constant: f64) -> Result<Ciphertext, EvalError> {
+    /// A node of a split times a constant: computed at a level, and rescaled.
+    fn split_value(&self, split: &Split, basis: &Basis, level: Level, constant: f64) -> Result<Ciphertext, EvalError> {
+        let mut sum = ProductSum::zero(self, level);
+        self.add_split(&mut sum, split, basis, constant)?;
+        sum.finish(self, Finish::Rescale)
+    }
+
+    /// Adds a node of a split times a constant.
+    fn add_split(&self, sum: &mut ProductSum, split: &Split, basis: &Basis, constant: f64) -> Result<(), EvalError> {
+        let level = sum.lower.level;
         let times = |coefficient: &[f64], by: f64| coefficient.iter().map(|c| c * by).collect::<Vec<f64>>();
         match split {
             Split::Leaf(coefficients) => {
-                let mut sum = self.zero(level);
                 for (k, coefficient) in coefficients.iter().enumerate().skip(1) {
                     if coefficient.iter().any(|&c| c != 0.0) {
-                        let power = &basis[&k];
-                        sum =
-                            self.add_multiple(sum, &power.ciphertext, &times(coefficient, constant / power.factor))?;
+                        let (power, by) = (&basis[&k], constant / basis[&k].factor);
+                        self.add_multiple(&mut sum.lower, &power.ciphertext, &times(coefficient, by))?;
                     }
                 }
-                self.add_coefficient(&sum, &times(&coefficients[0], constant))
+                self.add_coefficient(&mut sum.lower, &times(&coefficients[0], constant))
             }
             Split::Product {
                 giant,
                 quotient,
                 remainder,
             } => {
-                let rest = self.split_sum(remainder, basis, level, constant)?;
-                let power = &basis[giant];
-                let constant = constant / power.factor;
+                self.add_split(sum, remainder, basis, constant)?;
                 if let Some(factor) = quotient.constant() {
-                    return self.add_multiple(rest, &power.ciphertext, &times(factor, constant));
+                    let (power, by) = (&basis[giant], constant / basis[giant].factor);
+                    return self.add_multiple(&mut sum.lower, &power.ciphertext, &times(factor, by));
                 }
-                let quotient = self.split_sum(quotient, basis, Level(level.0 + 1), constant)?;
-                let product = self.mul(&self.rescale(&quotient)?, &self.drop_level(&power.ciphertext, level)?)?;
-                self.add(&product, &rest)
+                let power = basis[giant].at(self, level);
+                let quotient = self.split_value(quotient, basis, Level(level.0 + 1), constant / power.factor)?;
+                sum.add_product(self, &quotient, &power.ciphertext);
+                Ok(())
             }
         }
     }
 
-    /// Zero, at `Δ²`.
-    fn zero(&self, level: Level) -> Ciphertext {
-        let mut zero = Ciphertext {
-            level,
-            power: ScalePower::Two,
-            c0: self.blank(level),
-            c1: self.blank(level),
-        };
-        for_each_limb_pair(&mut zero.c0, &mut zero.c1, |_, c0, c1| {
-            c0.fill(0);
-            c1.fill(0);
-        });
-        zero
-    }
-
     /// Adds the constant term of a leaf.
-    fn add_coefficient(&self, sum: &Ciphertext, coefficient: &[f64]) -> Result<Ciphertext, EvalError> {
+    fn add_coefficient(&self, sum: &mut Ciphertext, coefficient: &[f64]) -> Result<(), EvalError> {
         match coefficient {
-            [value] => self.add_const(sum, *value),
-            values => self.add_plain(sum, values),
+            [value] => self.add_const_assign(sum, *value),
+            values => {
+                let encoded = self.encoder.encode(values, sum.level, sum.power)?;
+                self.add_limbs(&mut sum.c0, &encoded.poly);
+                Ok(())
+            }
         }
     }
 
-    /// `sum + coefficient · term`, for a sum at `Δ²` and a term at `Δ` of the same or a higher level.
-    fn add_multiple(
-        &self,
-        mut sum: Ciphertext,
-        term: &Ciphertext,
-        coefficient: &[f64],
-    ) -> Result<Ciphertext, EvalError> {
+    /// `sum += coefficient · term`, for a sum at `Δ²` and a term at `Δ` of the same or a higher level.
+    fn add_multiple(&self, sum: &mut Ciphertext, term: &Ciphertext, coefficient: &[f64]) -> Result<(), EvalError> {
         let (ctx, level) = (&self.ctx, sum.level);
         let params = ctx.params();
         let scale = params.scale_of(level, ScalePower::Two) / params.scale(term.level);
@@ -195,6 +204,6 @@ impl Evaluator {
                 });
             }
         }
-        Ok(sum)
+        Ok(())
     }
 }

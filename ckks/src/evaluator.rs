@@ -12,9 +12,10 @@ use crate::error::EvalError;
 use crate::evaluation_keys::EvaluationKeys;
 use crate::kernels::NttPrime;
 use crate::key_switch::Decomposition;
-use crate::parallel::{for_each_limb, for_each_limb_pair, for_each_limb_triple};
+use crate::parallel::{for_each_limb, for_each_limb_pair};
 use crate::plaintext_cache::PlaintextCache;
 use crate::poly::Poly;
+use crate::product_sum::ProductSum;
 use crate::stack::Stack;
 
 /// Computes on ciphertexts with evaluation keys; knows no secret.
@@ -131,17 +132,23 @@ impl Evaluator {
     /// # Levels
     /// Kept.
     pub fn add_const(&self, a: &Ciphertext, value: f64) -> Result<Ciphertext, EvalError> {
+        let mut out = a.clone();
+        self.add_const_assign(&mut out, value)?;
+        Ok(out)
+    }
+
+    /// [`add_const`](Self::add_const) in the place of its operand, which an error leaves as it was.
+    pub fn add_const_assign(&self, a: &mut Ciphertext, value: f64) -> Result<(), EvalError> {
         self.check(a)?;
         let constant = Constant::new(&self.ctx, value, a.level, a.power)?;
-        let mut out = a.clone();
-        for_each_limb(&mut out.c0, |i, limb| {
+        for_each_limb(&mut a.c0, |i, limb| {
             let (q, residue) = (self.ctx.prime(i).q(), constant.residue(self.ctx.prime(i)).value());
             for x in limb {
                 let sum = *x + residue;
                 *x = sum.min(sum.wrapping_sub(q));
             }
         });
-        Ok(out)
+        Ok(())
     }
 
     /// Multiplies by a vector of slots, encoded at `Δ`.
@@ -298,7 +305,7 @@ impl Evaluator {
         Poly::from_pool(&self.ctx.pool, self.ctx.n(), level.limbs())
     }
 
-    fn truncated(&self, poly: &Poly, level: Level) -> Poly {
+    pub(crate) fn truncated(&self, poly: &Poly, level: Level) -> Poly {
         let mut out = self.blank(level);
         for_each_limb(&mut out, |i, limb| limb.copy_from_slice(poly.limb(i)));
         out
@@ -312,7 +319,7 @@ impl Evaluator {
     }
 
     /// A ciphertext with arbitrary contents that the caller overwrites.
-    fn blank_ciphertext(&self, level: Level, power: ScalePower) -> Ciphertext {
+    pub(crate) fn blank_ciphertext(&self, level: Level, power: ScalePower) -> Ciphertext {
         Ciphertext {
             level,
             power,
@@ -365,24 +372,14 @@ impl Evaluator {
     fn product(&self, a: &Ciphertext, b: &Ciphertext, finish: Finish) -> Result<Ciphertext, EvalError> {
         self.check_alike(a, b)?;
         check_power(a, ScalePower::One)?;
-        let (ctx, level) = (&*self.ctx, a.level);
-        let (result_level, power) = self.finished_state(level, finish)?;
-        let key = self.keys.relinearize_key(level)?;
-        let mut lower = [self.blank(level), self.blank(level)];
-        let mut top = self.blank(level);
-        let [lower0, lower1] = &mut lower;
-        for_each_limb_triple([lower0, lower1, &mut top], |i, out| {
-            ctx.prime(i)
-                .tensor([a.c0.limb(i), a.c1.limb(i)], [b.c0.limb(i), b.c1.limb(i)], out);
-        });
-        let switched = Decomposition::new(ctx, level, &top).switch(key, lower.each_ref().map(Some));
-        let (c0, c1) = self.finish(level, &switched, finish);
-        Ok(Ciphertext {
-            level: result_level,
-            power,
-            c0,
-            c1,
-        })
+        self.finished_state(a.level, finish)?;
+        self.keys.relinearize_key(a.level)?;
+        ProductSum::product(self, a, b).finish(self, finish)
+    }
+
+    /// Adds one polynomial over the ciphertext primes to another.
+    pub(crate) fn add_limbs(&self, sum: &mut Poly, term: &Poly) {
+        for_each_limb(sum, |i, limb| self.ctx.prime(i).add_assign(limb, term.limb(i)));
     }
 
     /// The state after a product at a level.

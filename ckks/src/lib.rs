@@ -34,6 +34,7 @@ mod parallel;
 mod plaintext_cache;
 mod poly;
 mod polynomial;
+mod product_sum;
 mod random;
 mod samplers;
 mod serial;

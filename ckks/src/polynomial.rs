@@ -121,7 +121,8 @@ impl Polynomial {
         self.split().n_products()
     }
 
-    /// The split with the fewest products of ciphertexts.
+    /// The split with the fewest products of ciphertexts; for an amplified operand, which no plan predicts, that with the fewest
+    /// key switches.
     pub(crate) fn split(&self) -> Split {
         let depth = self.inner_depth();
         let split = |log_leaf: u32| Split::new(self.coefficients.clone(), depth - 1, 1usize << log_leaf, self.delay());
@@ -130,9 +131,15 @@ impl Polynomial {
             // What multiplies a quotient multiplies its noise: large powers stay in leaves.
             Delay::Giants => FIRST_GIANT.trailing_zeros()..=FIRST_GIANT.trailing_zeros(),
         };
-        let candidates = candidates.map(split);
+        let weight = |split: &Split| {
+            if self.amplification > 1.0 {
+                split.n_key_switches()
+            } else {
+                split.n_products()
+            }
+        };
         // The first of equals: smaller leaves need fewer powers at once.
-        candidates.min_by_key(Split::n_products).expect("depth is at least 1")
+        candidates.map(split).min_by_key(weight).expect("depth is at least 1")
     }
 }
 
@@ -245,6 +252,24 @@ impl Split {
         self.n_splits() + self.basis().range(2..).count()
     }
 
+    /// One for every power, and one for every sum with products: those that are added are switched together.
+    fn n_key_switches(&self) -> usize {
+        self.basis().range(2..).count() + self.n_sums(false)
+    }
+
+    /// Sums with products, where the sum that this node is added to has products already or not.
+    fn n_sums(&self, counted: bool) -> usize {
+        match self {
+            Self::Leaf(_) => 0,
+            Self::Product {
+                quotient, remainder, ..
+            } if quotient.constant().is_none() => {
+                usize::from(!counted) + quotient.n_sums(false) + remainder.n_sums(true)
+            }
+            Self::Product { remainder, .. } => remainder.n_sums(counted),
+        }
+    }
+
     fn n_splits(&self) -> usize {
         match self {
             Self::Leaf(_) => 0,
@@ -338,6 +363,15 @@ mod tests {
                 products(degree, all)
             );
         }
+    }
+
+    #[test]
+    fn products_that_are_added_share_a_key_switch() {
+        let coefficients: Vec<f64> = (0..=24).map(|k| f64::from(1 - k % 2)).collect();
+        let polynomial = Polynomial::chebyshev(&coefficients, (-1.0, 1.0)).expect("well formed");
+        let split = polynomial.amplified(DICKSON).expect("an amplification").split();
+        // T_2, T_4, T_6, T_8, T_16; then q · T_16 + q' · T_8 + r.
+        assert_eq!((split.n_products(), split.n_key_switches()), (7, 6));
     }
 
     #[test]

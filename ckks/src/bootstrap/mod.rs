@@ -8,6 +8,8 @@ mod automorphism;
 mod evaluate;
 mod factor_matrix;
 mod keys;
+#[cfg(test)]
+mod overflow_tests;
 mod raise;
 mod raise_keys;
 mod reduction;

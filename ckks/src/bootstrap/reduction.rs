@@ -32,10 +32,11 @@ impl Reduction {
     /// Takes `x / B`, amplified, to the message.
     pub(super) fn apply(&self, eval: &Evaluator, x: &Ciphertext) -> Result<Ciphertext, EvalError> {
         let cosine = eval.polynomial(&eval.add_const(x, self.phase)?, &self.cosine)?;
-        let sine = self
-            .offsets
-            .iter()
-            .try_fold(cosine, |y, offset| eval.add_const(&eval.square_rescale(&y)?, -offset))?;
+        let sine = self.offsets.iter().try_fold(cosine, |y, offset| {
+            let mut next = eval.square_rescale(&y)?;
+            eval.add_const_assign(&mut next, -offset)?;
+            Ok::<_, EvalError>(next)
+        })?;
         match &self.correction {
             Some(polynomial) => eval.polynomial(&sine, polynomial),
             None => Ok(sine),

@@ -59,6 +59,31 @@ impl Fixture {
         [re, im]
     }
 
+    /// The vectors that a bootstrap must not mind: what each is, and its slots.
+    pub(crate) fn extremes(&self) -> [(&'static str, Slots); 4] {
+        let n = 1usize << self.params().log_slots();
+        // All of the message in one coefficient: the slots of a monomial.
+        let powers: Vec<usize> = std::iter::successors(Some(1), |power| Some(power * 5 % (4 * n)))
+            .take(n)
+            .collect();
+        let monomial = |i: usize| {
+            let angle = std::f64::consts::TAU * powers[i] as f64 / (4 * n) as f64;
+            (angle.cos(), angle.sin())
+        };
+        [
+            ("ones", self.slots(|_| (1.0, -1.0))),
+            (
+                "alternating",
+                self.slots(|i| if i % 2 == 0 { (1.0, -1.0) } else { (-1.0, 1.0) }),
+            ),
+            (
+                "one-hot",
+                self.slots(|i| if i == n / 3 { (1.0, 1.0) } else { (0.0, 0.0) }),
+            ),
+            ("one coefficient", self.slots(monomial)),
+        ]
+    }
+
     /// Values in `[-1, 1]`, a different vector for each seed.
     pub(crate) fn random(&self, seed: u64) -> Slots {
         let uniform = |i: usize, part: u64| {

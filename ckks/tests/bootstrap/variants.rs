@@ -23,13 +23,8 @@ pub(crate) const INSECURE_FULL: BootstrapRequest = BootstrapRequest {
 #[track_caller]
 fn check(request: &BootstrapRequest) {
     let mut f = Fixture::insecure(request);
-    let n = 1usize << request.log_slots;
-    let vectors = [
-        f.random(1),
-        f.slots(|_| (1.0, -1.0)),
-        f.slots(|i| if i % 2 == 0 { (1.0, -1.0) } else { (-1.0, 1.0) }),
-        f.slots(|i| if i == n / 3 { (1.0, 1.0) } else { (0.0, 0.0) }),
-    ];
+    let [ones, alternating, one_hot, one_coefficient] = f.extremes().map(|(_, slots)| slots);
+    let vectors = [f.random(1), ones, alternating, one_hot, one_coefficient];
     let predicted = f.params().precision();
     for (index, slots) in vectors.iter().enumerate() {
         // From the lowest level that is allowed, and from one above.
