@@ -12,6 +12,9 @@ const CACHE_BYTES: u64 = 4 << 30;
 /// Bootstraps of each extreme vector, each of a fresh encryption.
 const EXTREME_RUNS: u64 = 5;
 
+/// After so many bootstraps a series says what it found so far.
+const TOLD_EVERY: u64 = 10;
+
 /// The smallest precision of any slot, and that of the mean error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Bits {
@@ -19,7 +22,7 @@ struct Bits {
     mean: f64,
 }
 
-/// Bootstraps a vector that `vector` gives for each run; what all runs together kept.
+/// Bootstraps a vector that `vector` gives for each run; what all runs together kept. Long series tell how far they are.
 fn bits_of(f: &mut Fixture, runs: u64, mut vector: impl FnMut(&Fixture, u64) -> Slots) -> Bits {
     let level = f.params().input_level();
     let (mut worst, mut sum): (f64, f64) = (0.0, 0.0);
@@ -29,6 +32,9 @@ fn bits_of(f: &mut Fixture, runs: u64, mut vector: impl FnMut(&Fixture, u64) -> 
         let (largest, mean) = f.errors(&f.boot.bootstrap(&a).expect("levels and keys"), &slots);
         worst = worst.max(largest);
         sum += mean;
+        if (run + 1) % TOLD_EVERY == 0 {
+            println!("{} of {runs} vectors: {:.2} bits so far", run + 1, -worst.log2());
+        }
     }
     Bits {
         worst: -worst.log2(),

@@ -65,7 +65,7 @@ pub const BOOTSTRAP_PRESETS: [BootstrapPreset; 5] = [
             order: TransformOrder::SlotsToCoeffsFirst,
             levels: 4,
             worst_bits: 11.5,
-            max_key_bytes: 4 << 30,
+            max_key_bytes: 3 << 30,
         },
     },
 ];
