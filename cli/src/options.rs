@@ -5,15 +5,15 @@ use std::num::NonZeroUsize;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    BenchArgs, CheckArgs, CompileArgs, DecryptArgs, DemoArgs, EncryptArgs, FitCommandArgs, InspectArgs, KeygenArgs,
-    OpsArgs, ReportArgs, RunArgs, SimulateArgs, TuneArgs, VerifyArgs,
+    BenchArgs, CheckArgs, CompileArgs, DecryptArgs, DemoArgs, EncryptArgs, ExplainArgs, FitCommandArgs, InspectArgs,
+    KeygenArgs, OpsArgs, ReportArgs, RunArgs, SimulateArgs, TuneArgs, VerifyArgs,
 };
 use crate::context::Context;
 use crate::terminal::{Format, Verbosity};
 
 const AFTER_HELP: &str = "\
 Who uses what:
-  author    check, ops, fit, compile, report, simulate
+  author    check, ops, fit, compile, report, explain, simulate
   client    keygen, encrypt, decrypt
   server    run
   everyone  demo, verify, inspect, bench
@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Compile(CompileArgs),
     /// Show what a plan costs, layer by layer, and how secure it is
     Report(ReportArgs),
+    /// Say why a layer, a level or a parameter of a plan is what it is
+    Explain(ExplainArgs),
     /// Evaluate a plan or a model without encryption, no keys needed
     Simulate(SimulateArgs),
     /// Show what accuracy costs: degrees chosen layer by layer, for several budgets of levels
@@ -119,6 +121,7 @@ impl Command {
             Self::Fit(args) => args.run(context),
             Self::Compile(args) => args.run(context),
             Self::Report(args) => args.run(context),
+            Self::Explain(args) => args.run(context),
             Self::Simulate(args) => args.run(context),
             Self::Tune(args) => args.run(context),
             Self::Keygen(args) => args.run(context),

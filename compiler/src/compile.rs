@@ -354,6 +354,7 @@ fn report(
             largest_output: scheduled.largest_output,
         },
         candidates: scheduled.candidates.clone(),
+        causes: scheduled.causes.clone(),
         warnings: findings.warnings,
     }
 }

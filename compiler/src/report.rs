@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::approximate::ActivationReport;
 use crate::gate::{Accuracy, Comparison};
-use crate::schedule::Candidate;
+use crate::schedule::{Candidate, Causes};
 
 /// The contents of `report.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct Report {
     pub precision: Precision,
     /// Parameter sets that were tried, in order.
     pub candidates: Vec<Candidate>,
+    /// Why levels and parameters are what they are; empty in reports of plans that were compiled before it was kept.
+    #[serde(default)]
+    pub causes: Causes,
     /// What is doubtful.
     pub warnings: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! `heron report`: what a plan costs, layer by layer, and how secure it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use heron_compiler::approximate::{ActivationReport, Form};
@@ -45,10 +45,7 @@ impl ReportArgs {
                 .next(format_args!("heron keygen {plan}/client.json -o keys"));
             return Ok(());
         }
-        let report: Report = serde_json::from_slice(&bytes).map_err(|error| {
-            let message = format!("`{}` is damaged: {error}", self.plan.join("report.json").display());
-            Failure::new(Exit::Damaged, message).advise("compile the model again")
-        })?;
+        let report = parse_report(&bytes, &self.plan)?;
         context.terminal.result(&report, |width| text(&report, width))?;
         let plan = self.plan.display();
         context
@@ -56,6 +53,14 @@ impl ReportArgs {
             .next(format_args!("heron keygen {plan}/client.json -o keys"));
         Ok(())
     }
+}
+
+/// The report of a plan for CKKS.
+pub(super) fn parse_report(bytes: &[u8], plan: &Path) -> Result<Report, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let message = format!("`{}` is damaged: {error}", plan.join("report.json").display());
+        Failure::new(Exit::Damaged, message).advise("compile the model again")
+    })
 }
 
 fn text(report: &Report, width: usize) -> String {

@@ -7,6 +7,7 @@ mod composite;
 mod demo;
 mod determinism;
 mod errors;
+mod explain;
 mod fit;
 mod heron;
 #[cfg(unix)]

@@ -5,8 +5,9 @@ use std::process::Command;
 use crate::artefacts::DIGITS;
 use crate::heron::{Outcome, binary, heron};
 
-const COMMANDS: [&str; 12] = [
-    "check", "ops", "compile", "report", "simulate", "keygen", "encrypt", "run", "decrypt", "demo", "verify", "inspect",
+const COMMANDS: [&str; 13] = [
+    "check", "ops", "compile", "report", "explain", "simulate", "keygen", "encrypt", "run", "decrypt", "demo",
+    "verify", "inspect",
 ];
 
 #[test]
@@ -27,6 +28,7 @@ fn results_fit_eighty_columns_without_a_terminal() {
     for command in [
         "ops",
         "report digits.plan",
+        "explain digits.plan --param log_n",
         "inspect digits.plan",
         "inspect x.ct",
         "inspect keys/eval.key",
@@ -43,6 +45,7 @@ fn json_is_on_stdout_and_nothing_else() {
     for command in [
         "ops",
         "report digits.plan",
+        "explain digits.plan --param log_n",
         "inspect digits.plan",
         "inspect x.ct",
         "inspect keys/eval.key",

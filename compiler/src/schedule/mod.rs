@@ -4,7 +4,9 @@
 //! predicted before it is judged. The smallest one that is good enough is taken. What was placed here is checked elsewhere:
 //! `heron_plan::verify` derives every state again.
 
+mod causes;
 mod levels;
+mod node_costs;
 mod noise;
 mod parameters;
 mod signs;
@@ -16,6 +18,7 @@ use std::collections::BTreeMap;
 use heron_params::{Slots, chebyshev_value};
 use heron_plan::{CkksProgram, Instruction, Line, ValueId, Weights};
 
+pub use causes::{Causes, LayerCause, Room, Saving};
 pub use parameters::Candidate;
 
 use crate::calibrate::Samples;
@@ -24,7 +27,9 @@ use crate::graph::Graph;
 use crate::he;
 use crate::pack::pack;
 use crate::slots::Packed;
+use causes::causes;
 use levels::{Draft, Drafts, longest_chain, place_levels};
+use node_costs::NodeCosts;
 use parameters::{Choice, Search};
 use values::{LineValues, dense_coefficients, line_values};
 
@@ -64,6 +69,17 @@ pub struct Scheduled {
     pub largest_output: f64,
     /// What the program computes for each calibration sample, without noise.
     pub outputs: Vec<Vec<f64>>,
+    /// Why its levels and parameters are what they are.
+    pub causes: Causes,
+}
+
+/// What was tried on the way to a program.
+#[derive(Default)]
+struct Tried {
+    /// Parameter sets, in order.
+    candidates: Vec<Candidate>,
+    /// What the network takes in each ring that it was packed for.
+    rings: Vec<NodeCosts>,
 }
 
 /// Schedules a network; `notes` says more about the activations, by node name.
@@ -79,14 +95,14 @@ pub fn schedule(
     notes: &BTreeMap<String, String>,
     options: &ScheduleOptions,
 ) -> Result<Scheduled, Box<Infeasible>> {
-    let mut candidates = Vec::new();
+    let mut tried = Tried::default();
     let mut refusal = None;
     for log_n in MIN_LOG_N..=options.max_log_n {
         let packed = match pack(graph, Slots(1 << (log_n - 1))) {
             Ok(packed) => packed,
             Err(small) => {
                 let verdict = format!("`{}` needs {} slots", small.node, small.needed);
-                candidates.push(Candidate {
+                tried.candidates.push(Candidate {
                     log_n,
                     log_scale: None,
                     digit_len: None,
@@ -98,6 +114,7 @@ pub fn schedule(
                 continue;
             }
         };
+        tried.rings.push(NodeCosts::of(&packed));
         let drafts = place_levels(&packed);
         let values = line_values(&drafts, &packed.weights, samples);
         let bounds = bounds(&drafts, &values, &packed.weights, options.margin);
@@ -109,10 +126,10 @@ pub fn schedule(
             bounds: &bounds,
             wanted_bits: options.precision_bits,
         };
-        if let Some(choice) = search.in_ring(log_n, &mut candidates) {
-            return Ok(finish(packed, drafts, &values, &bounds, choice, notes, candidates));
+        if let Some(choice) = search.in_ring(log_n, &mut tried.candidates) {
+            return Ok(finish(packed, drafts, &values, &bounds, choice, notes, tried));
         }
-        refusal = Some(refuse(&packed, &drafts, &candidates, options));
+        refusal = Some(refuse(&packed, &drafts, &tried.candidates, options));
     }
     Err(Box::new(
         refusal.unwrap_or_else(|| Infeasible::no_ring(options.max_log_n)),
@@ -208,11 +225,12 @@ fn finish(
     bounds: &[f64],
     choice: Choice,
     notes: &BTreeMap<String, String>,
-    candidates: Vec<Candidate>,
+    tried: Tried,
 ) -> Scheduled {
     let output = ValueId(drafts.lines.len() as u32 - 1);
     let (largest_output, outputs) = (values.largest(output), values.of(output).to_vec());
     let Drafts { lines, maps } = drafts;
+    let causes = causes(&tried.rings, &choice.params);
     let line = |((draft, &bound), &error): ((Draft, &f64), &f64)| Line {
         note: note(&draft, notes),
         op: draft.op,
@@ -230,10 +248,11 @@ fn finish(
             lines,
         },
         packed,
-        candidates,
+        candidates: tried.candidates,
         precision_bits: choice.precision_bits,
         largest_output,
         outputs,
+        causes,
     }
 }
 

@@ -5,7 +5,7 @@
 //! asks. Everything is tried in a fixed order, so that the same program gets the same parameters.
 
 use heron_params::{ChainRequest, CkksParams, Level, ParamsError, ScalePower};
-use heron_plan::{Instruction, ValueId, Weights};
+use heron_plan::{Instruction, OpCounts, ValueId, Weights};
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::levels::Drafts;
@@ -198,20 +198,19 @@ impl Search<'_> {
         })
     }
 
-    /// The cost of all key switches, in transforms of one limb: each digit is raised to all limbs, and two results come
-    /// down from them.
+    /// The cost of all key switches, in transforms of one limb.
     fn cost(&self, params: &CkksParams) -> f64 {
-        let one = |level: Level| {
-            let limbs = (level.limbs() + params.p.len()) as f64;
-            (params.digits(level).len() as f64 + 2.0) * limbs
-        };
-        let key_switches = |op: &Instruction| match op {
-            Instruction::Linear { map, .. } => {
-                let counts = self.drafts.maps[map.index()].counts();
-                counts.full_rotations as f64 + HOISTED_ROTATION * counts.hoisted_rotations as f64
-            }
-            Instruction::Rotate { .. } | Instruction::Square { .. } | Instruction::Mul { .. } => 1.0,
-            Instruction::Polynomial { poly, .. } => poly.counts().ciphertext_products as f64,
+        let counts = |op: &Instruction| match op {
+            Instruction::Linear { map, .. } => self.drafts.maps[map.index()].counts(),
+            Instruction::Rotate { .. } => OpCounts {
+                full_rotations: 1,
+                ..OpCounts::default()
+            },
+            Instruction::Square { .. } | Instruction::Mul { .. } => OpCounts {
+                ciphertext_products: 1,
+                ..OpCounts::default()
+            },
+            Instruction::Polynomial { poly, .. } => poly.counts(),
             Instruction::Input
             | Instruction::Add { .. }
             | Instruction::Sub { .. }
@@ -219,12 +218,23 @@ impl Search<'_> {
             | Instruction::MulConst { .. }
             | Instruction::Rescale { .. }
             | Instruction::DropLevel { .. }
-            | Instruction::Output { .. } => 0.0,
+            | Instruction::Output { .. } => OpCounts::default(),
         };
         self.drafts
             .lines
             .iter()
-            .map(|line| key_switches(&line.op) * one(line.level))
+            .map(|line| key_switches(counts(&line.op)) * key_switch_transforms(params, line.level))
             .sum()
     }
+}
+
+/// Key switches, in rotations with a decomposition of their own.
+pub(crate) fn key_switches(counts: OpCounts) -> f64 {
+    (counts.full_rotations + counts.ciphertext_products) as f64 + HOISTED_ROTATION * counts.hoisted_rotations as f64
+}
+
+/// A key switch in transforms of one limb: each digit is raised to all limbs, and two results come down from them.
+pub(crate) fn key_switch_transforms(params: &CkksParams, level: Level) -> f64 {
+    let limbs = (level.limbs() + params.p.len()) as f64;
+    (params.digits(level).len() as f64 + 2.0) * limbs
 }
