@@ -6,7 +6,7 @@ use ndarray::{ArcArray1, ArcArray2};
 
 use crate::evaluate;
 use crate::graph::Graph;
-use crate::nn::{self, Affine, Chebyshev, Conv, Pad, Pool};
+use crate::nn::{self, Affine, Chebyshev, Conv, Pad, Pool, Select};
 use crate::{evaluate_nodes, evaluate_samples};
 
 /// An operation that homomorphic encryption can evaluate. Shapes are in [`Node::shape`](crate::graph::Node).
@@ -31,6 +31,8 @@ pub enum Op {
     GlobalAveragePool,
     /// Constant padding.
     Pad(Pad),
+    /// Elements in another order, some of them, or some several times.
+    Select(Select),
     /// Element-wise sum.
     Add,
     /// Element-wise difference.
@@ -59,6 +61,7 @@ impl Op {
             Self::AveragePool(op) => nn::Op::AveragePool(op.clone()),
             Self::GlobalAveragePool => nn::Op::GlobalAveragePool,
             Self::Pad(op) => nn::Op::Pad(op.clone()),
+            Self::Select(op) => nn::Op::Select(op.clone()),
             Self::Add => nn::Op::Add,
             Self::Sub => nn::Op::Sub,
             Self::Mul => nn::Op::Mul,
@@ -78,6 +81,7 @@ impl Op {
             Self::AveragePool(_) => "AveragePool",
             Self::GlobalAveragePool => "GlobalAveragePool",
             Self::Pad(_) => "Pad",
+            Self::Select(_) => "Select",
             Self::Add => "Add",
             Self::Sub => "Sub",
             Self::Mul => "Mul",

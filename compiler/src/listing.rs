@@ -35,6 +35,7 @@ impl fmt::Display for Op {
             Self::MaxPool(pool) => write_pool(f, "max_pool", pool),
             Self::GlobalAveragePool => write!(f, "global_average_pool"),
             Self::Pad(pad) => write!(f, "pad<{:?}, {}>", pad.amounts, pad.value),
+            Self::Select(_) => write!(f, "select"),
             Self::Add => write!(f, "add"),
             Self::Sub => write!(f, "sub"),
             Self::Mul => write!(f, "mul"),

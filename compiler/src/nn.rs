@@ -32,6 +32,8 @@ pub enum Op {
     GlobalAveragePool,
     /// Constant padding.
     Pad(Pad),
+    /// Elements in another order, some of them, or some several times.
+    Select(Select),
     /// Element-wise sum of two values of equal shape.
     Add,
     /// Element-wise difference of two values of equal shape.
@@ -142,6 +144,31 @@ pub struct Pad {
     pub amounts: Vec<(usize, usize)>,
     /// The value added.
     pub value: f64,
+}
+
+/// A choice of elements: what transposing, slicing, joining, repeating and enlarging have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Select {
+    /// For every element of the result, the operand's element that it is; `None` is zero.
+    pub sources: Arc<[Option<u32>]>,
+}
+
+impl Select {
+    /// Whether every element of the operand is there once, and nothing else.
+    pub fn is_permutation(&self, operand_len: usize) -> bool {
+        let mut seen = vec![false; operand_len];
+        let fresh = |source: &Option<u32>| {
+            let place = source.and_then(|source| seen.get_mut(source as usize));
+            place.is_some_and(|seen| !std::mem::replace(seen, true))
+        };
+        self.sources.len() == operand_len && self.sources.iter().all(fresh)
+    }
+
+    /// The chosen elements of `x`.
+    pub fn of(&self, x: &[f64]) -> Vec<f64> {
+        let element = |source: &Option<u32>| source.map_or(0.0, |source| x[source as usize]);
+        self.sources.iter().map(element).collect()
+    }
 }
 
 /// A non-polynomial function of each element.

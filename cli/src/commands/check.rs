@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use heron_compiler::graph::{Graph, Node};
 use heron_compiler::nn::Op;
+use heron_compiler::pack::unpackable;
+use heron_compiler::simplify;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -59,7 +61,7 @@ impl CheckArgs {
     /// Runs the command.
     pub(crate) fn run(&self, context: &Context) -> Result<()> {
         let network = Network::read(&self.model)?;
-        let checked = Checked::of(&network);
+        let checked = Checked::of(&network)?;
         context.terminal.result(&checked, |width| checked.text(width))?;
         if checked.not_compiled_yet.is_empty() {
             let model = self.model.display();
@@ -72,12 +74,12 @@ impl CheckArgs {
 }
 
 impl Checked {
-    fn of(network: &Network) -> Self {
+    fn of(network: &Network) -> Result<Self> {
         let imported = &network.imported;
         let graph: &Graph<Op> = &imported.graph;
         let nodes: Vec<CheckedNode> = graph.iter().map(|(_, node)| CheckedNode::of(node)).collect();
-        let waiting = graph.iter().filter(|(_, node)| !is_compiled(&node.op));
-        Self {
+        let not_compiled_yet = unpackable(&simplify(graph)?);
+        Ok(Self {
             input: Port {
                 name: imported.input_name.clone(),
                 shape: network.input_shape().to_vec(),
@@ -92,11 +94,12 @@ impl Checked {
                 .iter()
                 .filter(|(_, node)| matches!(node.op, Op::Activation(_)))
                 .count(),
-            not_compiled_yet: waiting
-                .map(|(_, node)| format!("{} ({})", node.name, name_of(&node.op)))
+            not_compiled_yet: not_compiled_yet
+                .iter()
+                .map(|found| format!("{} ({}): {}; {}", found.node, found.op, found.reason, found.advice))
                 .collect(),
             nodes,
-        }
+        })
     }
 
     fn text(&self, width: usize) -> String {
@@ -137,8 +140,8 @@ impl Checked {
             waiting => (
                 "verdict",
                 format!(
-                    "imported, and simulated in clear; not compiled yet because of {}",
-                    waiting.join(", ")
+                    "imported, and simulated in clear; not compiled yet:\n{}",
+                    waiting.join("\n")
                 ),
             ),
         });
@@ -170,6 +173,7 @@ fn parameters_of(op: &Op) -> usize {
         | Op::MaxPool(_)
         | Op::GlobalAveragePool
         | Op::Pad(_)
+        | Op::Select(_)
         | Op::Add
         | Op::Sub
         | Op::Mul
@@ -178,27 +182,6 @@ fn parameters_of(op: &Op) -> usize {
         | Op::Pow(_)
         | Op::Reshape
         | Op::Identity => 0,
-    }
-}
-
-/// Whether nodes of this kind can be packed into slots.
-fn is_compiled(op: &Op) -> bool {
-    match op {
-        Op::Conv(_) | Op::AveragePool(_) | Op::MaxPool(_) | Op::GlobalAveragePool | Op::Pad(_) => false,
-        Op::Input
-        | Op::Dense { .. }
-        | Op::BatchNorm(_)
-        | Op::Affine(_)
-        | Op::Add
-        | Op::Sub
-        | Op::Mul
-        | Op::Activation(_)
-        | Op::Square
-        | Op::Pow(_)
-        | Op::Polynomial(_)
-        | Op::Chebyshev(_)
-        | Op::Reshape
-        | Op::Identity => true,
     }
 }
 
@@ -213,6 +196,7 @@ fn name_of(op: &Op) -> &'static str {
         Op::MaxPool(_) => "max pool",
         Op::GlobalAveragePool => "global average pool",
         Op::Pad(_) => "pad",
+        Op::Select(_) => "selection",
         Op::Add => "add",
         Op::Sub => "subtract",
         Op::Mul => "multiply",

@@ -96,6 +96,7 @@ fn into_operand(out: &mut GraphBuilder<Op>, affine: &Affine, node: &Node<Op>, ar
         | Op::AveragePool(_)
         | Op::GlobalAveragePool
         | Op::Pad(_)
+        | Op::Select(_)
         | Op::Add
         | Op::Sub
         | Op::Mul
@@ -187,6 +188,7 @@ fn from_operand(out: &mut GraphBuilder<Op>, node: &Node<Op>, arg: NodeId) -> Opt
         | Op::AveragePool(_)
         | Op::GlobalAveragePool
         | Op::Pad(_)
+        | Op::Select(_)
         | Op::Add
         | Op::Sub
         | Op::Mul

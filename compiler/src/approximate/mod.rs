@@ -216,6 +216,7 @@ fn lower(out: &mut GraphBuilder<he::Op>, node: &Node<nn::Op>, args: &[NodeId], f
         nn::Op::AveragePool(op) => he::Op::AveragePool(op.clone()),
         nn::Op::GlobalAveragePool => he::Op::GlobalAveragePool,
         nn::Op::Pad(op) => he::Op::Pad(op.clone()),
+        nn::Op::Select(op) => he::Op::Select(op.clone()),
         nn::Op::Add => he::Op::Add,
         nn::Op::Sub => he::Op::Sub,
         nn::Op::Mul => he::Op::Mul,

@@ -230,6 +230,7 @@ fn through_node(graph: &Graph<Op>, magnitudes: &Graph<Op>, (id, node): (NodeId, 
         | Op::Affine(_)
         | Op::AveragePool(_)
         | Op::GlobalAveragePool
+        | Op::Select(_)
         | Op::Add
         | Op::Sub
         | Op::Reshape

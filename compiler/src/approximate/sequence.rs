@@ -194,6 +194,7 @@ fn replace(
         | nn::Op::MaxPool(_)
         | nn::Op::GlobalAveragePool
         | nn::Op::Pad(_)
+        | nn::Op::Select(_)
         | nn::Op::Add
         | nn::Op::Sub
         | nn::Op::Mul

@@ -3,7 +3,7 @@
 //! One pass costs about as much as one evaluation. It tells how much an error anywhere in the network moves the output.
 
 use crate::graph::{Graph, Node, NodeId};
-use crate::nn::{Activation, Affine, Chebyshev, Op, Pad, Polynomial, Pool};
+use crate::nn::{Activation, Affine, Chebyshev, Op, Pad, Polynomial, Pool, Select};
 
 use super::pool::window_elements;
 use super::transposed::transposed;
@@ -70,6 +70,7 @@ fn unary(node: &Node<Op>, shape: &[usize], x: &[f64], g: &[f64]) -> Vec<f64> {
                 .collect()
         }
         Op::Pad(op) => unpad(op, shape, &node.shape, g),
+        Op::Select(op) => unselect(op, x.len(), g),
         Op::Activation(op) => each(&|x| derivative(*op, x)),
         Op::Square => each(&|x| 2.0 * x),
         Op::Pow(exponent) => each(&|x| f64::from(*exponent) * super::power(x, exponent - 1)),
@@ -94,6 +95,7 @@ fn binary(op: &Op, left: &[f64], right: &[f64], g: &[f64]) -> (Vec<f64>, Vec<f64
         | Op::MaxPool(_)
         | Op::GlobalAveragePool
         | Op::Pad(_)
+        | Op::Select(_)
         | Op::Activation(_)
         | Op::Square
         | Op::Pow(_)
@@ -147,6 +149,17 @@ fn unpad(op: &Pad, shape: &[usize], out_shape: &[usize], g: &[f64]) -> Vec<f64> 
         .collect()
 }
 
+/// Every element gets the gradients of all its copies.
+fn unselect(op: &Select, operand_len: usize, g: &[f64]) -> Vec<f64> {
+    let mut sum = vec![0.0; operand_len];
+    for (source, g) in op.sources.iter().zip(g) {
+        if let Some(source) = source {
+            sum[*source as usize] += g;
+        }
+    }
+    sum
+}
+
 fn average(op: &Pool, shape: &[usize], out_shape: &[usize], g: &[f64]) -> Vec<f64> {
     let mut sum = vec![0.0; shape.iter().product()];
     let area = op.kernel[0] * op.kernel[1];
@@ -191,8 +204,8 @@ mod tests {
         }
     }
 
-    /// Every operation with gradients of its own, one after the other.
-    /// One node of every kind; weights are small so that the powers at the end stay within reach of difference quotients.
+    /// Every operation with gradients of its own, one after the other:
+    /// one node of every kind; weights are small so that the powers at the end stay within reach of difference quotients.
     fn network() -> Graph<Op> {
         let mut out = GraphBuilder::default();
         let x = out.push("x", Op::Input, &[], &[2, 6, 6]);
@@ -242,7 +255,11 @@ mod tests {
             weights: Array2::from_shape_fn((3, 4), |(r, c)| number(r * 4 + c)).into_shared(),
             bias: Array1::zeros(3).into_shared(),
         };
-        let dense = out.push("dense", dense, &[power], &[3]);
+        let chosen = Select {
+            sources: [Some(3), Some(0), None, Some(3)].into(),
+        };
+        let chosen = out.push("chosen", Op::Select(chosen), &[power], &[4]);
+        let dense = out.push("dense", dense, &[chosen], &[3]);
         out.finish(dense)
     }
 

@@ -29,7 +29,7 @@ pub(super) fn conv(op: &Conv, shape: &[usize], out_shape: &[usize], x: &[f64]) -
     let weights = weights.as_slice().expect("a standard layout is contiguous");
 
     let mut out: Vec<f64> = Vec::with_capacity(out_shape.iter().product());
-    for &bias in op.bias.iter() {
+    for &bias in &op.bias {
         out.resize(out.len() + corners.len(), bias);
     }
     let of_group = |whole: usize, group: usize| group * whole / op.groups..(group + 1) * whole / op.groups;

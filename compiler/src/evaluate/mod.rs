@@ -81,6 +81,7 @@ fn unary(node: &Node<Op>, shape: &[usize], x: &[f64]) -> Vec<f64> {
         Op::MaxPool(op) => pool::max(op, shape, &node.shape, x),
         Op::GlobalAveragePool => pool::global_average(node.len(), x),
         Op::Pad(op) => pad::pad(op, shape, &node.shape, x),
+        Op::Select(op) => op.of(x),
         Op::Activation(op) => op.apply_all(x),
         Op::Square => x.iter().map(|&x| x * x).collect(),
         Op::Pow(exponent) => x.iter().map(|&x| power(x, *exponent)).collect(),
@@ -106,6 +107,7 @@ fn binary(op: &Op, left: &[f64], right: &[f64]) -> Vec<f64> {
         | Op::MaxPool(_)
         | Op::GlobalAveragePool
         | Op::Pad(_)
+        | Op::Select(_)
         | Op::Activation(_)
         | Op::Square
         | Op::Pow(_)

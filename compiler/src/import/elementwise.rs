@@ -8,10 +8,11 @@ use super::broadcast::{broadcast_shape, broadcast_to};
 use super::site::{Computed, Site, Stop, Value};
 use super::table::Entry;
 use super::tensor::Tensor;
-use super::{fold, limits};
+use super::{fold, limits, select};
+use crate::graph::NodeId;
 use crate::nn::{Activation, Affine, Granularity, Op};
 
-const LIMITS: &str = "a constant that does not enlarge the value, or two values of equal shape";
+const LIMITS: &str = "constants and values whose shapes broadcast; the batch axis stays 1";
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -87,21 +88,33 @@ fn binary(site: &mut Site<'_>, op: Op, scalar: Scalar, both: fold::Binary) -> Re
 
 fn two_values(site: &mut Site<'_>, op: Op, left: Computed, right: Computed) -> Result<Value, Stop> {
     let (left, right) = (site.without_tail(left)?, site.without_tail(right)?);
-    let elements = |value: &Computed| value.shape.iter().product::<usize>();
-    let shape = broadcast_shape(&left.shape, &right.shape)
-        .filter(|shape| shape.iter().product::<usize>() == elements(&left) && elements(&left) == elements(&right));
-    let Some(shape) = shape else {
+    let Some(shape) = broadcast_shape(&left.shape, &right.shape) else {
         return Err(site.refuse(
             None,
             format!("its operands have shapes {:?} and {:?}", left.shape, right.shape),
-            "two values computed from the input must have equal shapes",
+            "shapes that broadcast are expected",
         ));
     };
-    let sample = super::site::sample_shape(&shape)
-        .map(<[usize]>::to_vec)
-        .unwrap_or_default();
-    let (left, right) = (site.reshaped(left.id, &sample)?, site.reshaped(right.id, &sample)?);
+    let (left, right) = (repeated(site, &left, &shape)?, repeated(site, &right, &shape)?);
     site.emit(op, &[left, right], &shape)
+}
+
+/// The value repeated to `shape`, which it broadcasts to.
+fn repeated(site: &mut Site<'_>, x: &Computed, shape: &[usize]) -> Result<NodeId, Stop> {
+    site.reserve(shape)?;
+    let chosen = Tensor {
+        shape: shape.to_vec(),
+        values: broadcast_to(&select::numbered(&x.shape), shape),
+        integer: true,
+    };
+    if chosen.values.len() == x.shape.iter().product::<usize>() {
+        let sample = site.sample(shape);
+        return site.reshaped(x.id, &sample);
+    }
+    match select::emit(site, x, &chosen)? {
+        Value::Computed(repeated) => Ok(repeated.id),
+        Value::Constant(_) | Value::Unknown => Err(Stop),
+    }
 }
 
 fn divide(site: &mut Site<'_>) -> Result<Value, Stop> {
@@ -182,16 +195,14 @@ pub(super) fn affine(
     scalar: impl Fn(f64) -> (f64, f64),
 ) -> Result<Value, Stop> {
     let x = site.without_tail(x)?;
-    let elements: usize = x.shape.iter().product();
-    let shape = broadcast_shape(&x.shape, &constant.shape).filter(|shape| shape.iter().product::<usize>() == elements);
-    let Some(shape) = shape else {
+    let Some(shape) = broadcast_shape(&x.shape, &constant.shape) else {
         return Err(site.refuse(
             None,
             format!(
                 "its operand has shape {:?} and its constant {:?}",
                 x.shape, constant.shape
             ),
-            "a constant must not enlarge the value",
+            "shapes that broadcast are expected",
         ));
     };
     let (granularity, entries) = entries(constant, &shape);
@@ -201,10 +212,7 @@ pub(super) fn affine(
         scale: Array1::from(scale).into_shared(),
         shift: Array1::from(shift).into_shared(),
     });
-    let sample = super::site::sample_shape(&shape)
-        .map(<[usize]>::to_vec)
-        .unwrap_or_default();
-    let id = site.reshaped(x.id, &sample)?;
+    let id = repeated(site, &x, &shape)?;
     site.emit(op, &[id], &shape)
 }
 

@@ -48,12 +48,23 @@ impl Model {
         self
     }
 
-    pub(super) fn node(mut self, name: &str, op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> Self {
+    pub(super) fn node(self, name: &str, op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> Self {
+        self.node_with_results(op, inputs, &[name], attributes)
+    }
+
+    /// A node with several results, named as its first.
+    pub(super) fn node_with_results(
+        mut self,
+        op: &str,
+        inputs: &[&str],
+        results: &[&str],
+        attributes: Vec<AttributeProto>,
+    ) -> Self {
         self.graph.node.push(NodeProto {
-            name: name.to_owned(),
+            name: results.first().copied().unwrap_or_default().to_owned(),
             op_type: op.to_owned(),
             input: inputs.iter().map(|&input| input.to_owned()).collect(),
-            output: vec![name.to_owned()],
+            output: results.iter().map(|&result| result.to_owned()).collect(),
             attribute: attributes,
             ..NodeProto::default()
         });

@@ -1,39 +1,38 @@
-//! Operators on constants: what exporters write to compute shapes, paddings and scales at run time.
+//! Element-wise operators on constants: what exporters write to compute shapes, paddings and scales at run time.
 
 use super::broadcast::{broadcast_shape, broadcast_to};
 use super::elementwise::constant;
-use super::shape;
+use super::limits;
 use super::site::{Site, Stop, Value};
-use super::slice;
 use super::table::Entry;
 use super::tensor::Tensor;
 
-const CONSTANTS: &str = "constants only";
+const CONSTANTS: &str = "constants only, as in shapes computed at run time";
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
-        op: "Gather",
-        attributes: &["axis"],
+        op: "Equal",
+        attributes: &[],
         limits: CONSTANTS,
-        rule: gather,
+        rule: |site| both(site, |l, r, _| f64::from(u8::from(l == r))),
     },
     Entry {
-        op: "Concat",
-        attributes: &["axis"],
+        op: "Where",
+        attributes: &[],
         limits: CONSTANTS,
-        rule: concat,
+        rule: choice,
     },
     Entry {
-        op: "Transpose",
-        attributes: &["perm"],
-        limits: "constants; a value only where no two axes longer than 1 change order",
-        rule: transpose,
+        op: "Range",
+        attributes: &[],
+        limits: CONSTANTS,
+        rule: range,
     },
     Entry {
-        op: "Slice",
-        attributes: &["axes", "ends", "starts"],
-        limits: "constants; a value only as every n-th row and column from the first on",
-        rule: slice::slice,
+        op: "ReduceProd",
+        attributes: &["axes", "keepdims", "noop_with_empty_axes"],
+        limits: "constants only, over all axes, as in shapes computed at run time",
+        rule: product,
     },
 ];
 
@@ -66,125 +65,71 @@ pub(super) fn map(tensor: &Tensor, function: impl Fn(f64) -> f64) -> Value {
     })
 }
 
-fn gather(site: &mut Site<'_>) -> Result<Value, Stop> {
-    let number = site.int("axis", 0)?;
-    let (data, indices) = (site.constant(0)?, site.constant(1)?);
-    let axis = shape::axis(site, number, data.shape.len())?;
-    let length = data.shape[axis];
-    let resolve = |index: i64| {
-        if index < 0 {
-            index.saturating_add(length as i64)
-        } else {
-            index
-        }
+fn both(site: &mut Site<'_>, op: Binary) -> Result<Value, Stop> {
+    let (left, right) = (site.limit(0)?, site.limit(1)?);
+    binary(site, &left, &right, op)
+}
+
+/// The second operand where the first is not zero, the third elsewhere.
+fn choice(site: &mut Site<'_>) -> Result<Value, Stop> {
+    let (condition, yes, no) = (site.limit(0)?, site.limit(1)?, site.limit(2)?);
+    let shape = broadcast_shape(&yes.shape, &no.shape).and_then(|shape| broadcast_shape(&shape, &condition.shape));
+    let Some(shape) = shape else {
+        let reason = format!(
+            "its operands have shapes {:?}, {:?} and {:?}",
+            condition.shape, yes.shape, no.shape
+        );
+        return Err(site.refuse(None, reason, "shapes that broadcast are expected"));
     };
-    let picked: Option<Vec<usize>> = (indices.to_integers().into_iter())
-        .map(|index| usize::try_from(resolve(index)).ok().filter(|&index| index < length))
-        .collect();
-    let Some(picked) = picked else {
-        return Err(site.refuse(
-            None,
-            "an index lies outside its axis",
-            "export the model again: it is not valid ONNX",
-        ));
-    };
-    let shape = [&data.shape[..axis], &indices.shape, &data.shape[axis + 1..]].concat();
     site.reserve(&shape)?;
-    let inner: usize = data.shape[axis + 1..].iter().product();
-    let block = length * inner;
-    let values = (data.values.chunks_exact(block.max(1)))
-        .flat_map(|outer| picked.iter().flat_map(move |&index| &outer[index * inner..][..inner]))
-        .copied()
+    let pairs = broadcast_to(&yes, &shape).into_iter().zip(broadcast_to(&no, &shape));
+    let values = (broadcast_to(&condition, &shape).into_iter().zip(pairs))
+        .map(|(condition, (yes, no))| if condition == 0.0 { no } else { yes })
         .collect();
     Ok(constant(Tensor {
         shape,
         values,
-        integer: data.integer,
+        integer: yes.integer && no.integer,
     }))
 }
 
-fn concat(site: &mut Site<'_>) -> Result<Value, Stop> {
-    let number = site.int("axis", 0)?;
-    let mut parts = Vec::with_capacity(site.node.input.len());
-    for index in 0..site.node.input.len() {
-        parts.push(site.constant(index)?);
-    }
-    let rank = parts.first().map_or(0, |part| part.shape.len());
-    let axis = shape::axis(site, number, rank)?;
-    let others_agree = parts.iter().all(|part| {
-        part.shape.len() == rank && (0..rank).all(|index| index == axis || part.shape[index] == parts[0].shape[index])
-    });
-    if !others_agree {
+/// From the first operand on by steps of the third, as long as the second is not reached.
+fn range(site: &mut Site<'_>) -> Result<Value, Stop> {
+    let operands = [site.constant(0)?, site.constant(1)?, site.constant(2)?];
+    let [Some(start), Some(end), Some(step)] = [0, 1, 2].map(|index| operands[index].single_value()) else {
         return Err(site.refuse(
             None,
-            "its constants differ in another axis",
-            "equal other axes are expected",
+            "its operands are no single numbers",
+            "one number each is expected",
+        ));
+    };
+    let count = libm::ceil((end - start) / step);
+    if count.is_nan() || count > limits::ELEMENTS as f64 {
+        let reason = format!("it runs from {start} to {end} by {step}");
+        return Err(site.refuse(
+            None,
+            reason,
+            format!("at most {} elements are supported", limits::ELEMENTS),
         ));
     }
-    let mut shape = parts[0].shape.clone();
-    shape[axis] = parts.iter().map(|part| part.shape[axis]).sum();
-    site.reserve(&shape)?;
-    let outer: usize = shape[..axis].iter().product();
-    let mut values = Vec::new();
-    for index in 0..outer {
-        for part in &parts {
-            let block: usize = part.shape[axis..].iter().product();
-            values.extend_from_slice(&part.values[index * block..][..block]);
-        }
-    }
-    let integer = parts.iter().all(|part| part.integer);
-    Ok(constant(Tensor { shape, values, integer }))
+    let count = site.reserve(&[count.max(0.0) as usize])?;
+    Ok(constant(Tensor {
+        shape: vec![count],
+        values: (0..count).map(|index| start + index as f64 * step).collect(),
+        integer: operands.iter().all(|operand| operand.integer),
+    }))
 }
 
-fn transpose(site: &mut Site<'_>) -> Result<Value, Stop> {
-    let given = site.ints("perm")?;
-    let operand = site.operand(0)?;
-    let old = match &operand {
-        Value::Constant(tensor) => tensor.shape.clone(),
-        Value::Computed(x) => x.shape.clone(),
-        Value::Unknown => return Err(Stop),
-    };
-    let order = permutation(site, given, old.len())?;
-    let shape: Vec<usize> = order.iter().map(|&axis| old[axis]).collect();
-    match operand {
-        Value::Constant(tensor) => {
-            let values = slice::strided(&tensor.values, &shape, 0, &permuted_strides(&old, &order));
-            Ok(constant(Tensor {
-                shape,
-                values,
-                integer: tensor.integer,
-            }))
-        }
-        Value::Computed(x) => {
-            let x = site.without_tail(x)?;
-            let long: Vec<usize> = order.iter().copied().filter(|&axis| old[axis] > 1).collect();
-            if !long.is_sorted() {
-                return Err(site.refuse(
-                    Some("perm"),
-                    format!("it transposes a value of shape {old:?} by {order:?}"),
-                    "export the network with channels first (NCHW), so that no transposition is needed",
-                ));
-            }
-            site.emit(crate::nn::Op::Reshape, &[x.id], &shape)
-        }
-        Value::Unknown => Err(Stop),
+fn product(site: &mut Site<'_>) -> Result<Value, Stop> {
+    let keep = site.int("keepdims", 1)? != 0;
+    let x = site.constant(0)?;
+    let axes = super::shape::axes(site, x.shape.len())?.unwrap_or_else(|| (0..x.shape.len()).collect());
+    if axes.len() != x.shape.len() {
+        return Err(site.refuse(Some("axes"), format!("they are {axes:?}"), "all axes are expected"));
     }
-}
-
-/// The order of the axes; reversed if none is given.
-fn permutation(site: &mut Site<'_>, given: Option<Vec<i64>>, rank: usize) -> Result<Vec<usize>, Stop> {
-    let given = given.unwrap_or_else(|| (0..rank as i64).rev().collect());
-    let order: Vec<usize> = given.iter().filter_map(|&axis| usize::try_from(axis).ok()).collect();
-    let mut sorted = order.clone();
-    sorted.sort_unstable();
-    if sorted != (0..rank).collect::<Vec<_>>() {
-        let reason = format!("{given:?} is no order of {rank} axes");
-        return Err(site.refuse(Some("perm"), reason, "export the model again: it is not valid ONNX"));
-    }
-    Ok(order)
-}
-
-fn permuted_strides(shape: &[usize], order: &[usize]) -> Vec<isize> {
-    let strides = slice::strides(shape);
-    order.iter().map(|&axis| strides[axis]).collect()
+    Ok(constant(Tensor {
+        shape: if keep { vec![1; x.shape.len()] } else { Vec::new() },
+        values: vec![x.values.iter().product()],
+        integer: x.integer,
+    }))
 }

@@ -10,6 +10,7 @@ mod activation;
 mod broadcast;
 mod constant;
 mod conv;
+mod conv_transpose;
 mod elementwise;
 mod error;
 #[cfg(test)]
@@ -17,11 +18,15 @@ mod fixture;
 mod fold;
 mod gemm;
 mod interface;
+mod join;
 mod limits;
 mod norm;
 mod oracle;
 mod pad;
 mod pool;
+mod reduce;
+mod resize;
+mod select;
 mod shape;
 mod site;
 mod slice;
@@ -219,7 +224,7 @@ fn visit(node: &NodeProto, opset: i64, state: &mut State) {
     bind(node, &value, state);
 }
 
-/// Names the results. Only the first has a value: what else a node computes (masks, statistics) is not supported.
+/// Names the results. Only the first has the value; a rule binds what others it computes (the parts of a split).
 fn bind(node: &NodeProto, value: &Value, state: &mut State) {
     for (index, output) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
         if state.values.contains_key(output) && index == 0 {
@@ -233,6 +238,9 @@ fn bind(node: &NodeProto, value: &Value, state: &mut State) {
         }
         if index == 0 {
             state.values.insert(output.clone(), value.clone());
+        } else if matches!(value, Value::Unknown) {
+            // One problem is enough: who reads the other results has no problem of its own.
+            state.values.entry(output.clone()).or_insert(Value::Unknown);
         }
     }
 }

@@ -1,7 +1,6 @@
-//! Pools: means and maxima over windows, over all positions and over axes.
+//! Pools: means and maxima over windows and over all positions.
 
 use super::conv::emit;
-use super::shape;
 use super::site::{Site, Stop, Value};
 use super::table::Entry;
 use super::window::{Geometry, Window};
@@ -41,12 +40,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         attributes: &[],
         limits: "one or two spatial axes",
         rule: global_average_pool,
-    },
-    Entry {
-        op: "ReduceMean",
-        attributes: &["axes", "keepdims", "noop_with_empty_axes"],
-        limits: "neighbouring axes, without the batch axis",
-        rule: reduce_mean,
     },
 ];
 
@@ -105,40 +98,4 @@ fn global_average_pool(site: &mut Site<'_>) -> Result<Value, Stop> {
         return Ok(Value::computed(result, vec![1, x.shape[1], 1, 1]));
     }
     site.emit(Op::Reshape, &[result], &[1, x.shape[1], 1])
-}
-
-/// A mean over neighbouring axes is one over the middle of three axes.
-fn reduce_mean(site: &mut Site<'_>) -> Result<Value, Stop> {
-    let keep = site.int("keepdims", 1)? != 0;
-    let x = site.computed(0)?;
-    let rank = x.shape.len();
-    let axes = shape::axes(site, rank)?.unwrap_or_else(|| (0..rank).collect());
-    let neighbours = axes.windows(2).all(|pair| pair[1] == pair[0] + 1);
-    let (Some(&first), Some(&last), true) = (axes.first(), axes.last(), neighbours && !axes.contains(&0)) else {
-        return Err(site.refuse(
-            Some("axes"),
-            format!("they are {axes:?}"),
-            "neighbouring axes without the batch axis are supported",
-        ));
-    };
-    let product = |axes: &[usize]| axes.iter().product::<usize>();
-    let (outer, inner) = (product(&x.shape[..first]), product(&x.shape[last + 1..]));
-    let middle = product(&x.shape[first..=last]);
-    let block = site.reshaped(x.id, &[outer, middle, inner])?;
-    let op = if inner == 1 {
-        Op::GlobalAveragePool
-    } else {
-        Op::AveragePool(Pool {
-            kernel: [middle, 1],
-            strides: [1, 1],
-            pads: [0; 4],
-            count_include_pad: false,
-        })
-    };
-    let result = site.push_sample(op, &[block], &[outer, 1, inner])?;
-    let shape: Vec<usize> = (x.shape.iter().enumerate())
-        .filter(|(axis, _)| keep || !axes.contains(axis))
-        .map(|(axis, &length)| if axes.contains(&axis) { 1 } else { length })
-        .collect();
-    site.emit(Op::Reshape, &[result], &shape)
 }

@@ -263,6 +263,16 @@ impl Site<'_> {
         self.constant(index).map(|tensor| Some(tensor.to_integers()))
     }
 
+    /// How many spatial axes the operand `index` (weights or an image) has.
+    pub(super) fn node_axes(&mut self, index: usize) -> Result<usize, Stop> {
+        let rank = match self.operand(index)? {
+            Value::Constant(tensor) => tensor.shape.len(),
+            Value::Computed(x) => x.shape.len(),
+            Value::Unknown => return Err(Stop),
+        };
+        Ok(rank.saturating_sub(2))
+    }
+
     // Results.
 
     /// Appends a node whose ONNX result has `shape`, batch axis included.
@@ -276,6 +286,18 @@ impl Site<'_> {
         };
         let id = self.push_sample(op, args, sample)?;
         Ok(Value::computed(id, shape.to_vec()))
+    }
+
+    /// A shape without its batch axis; as it is where the first axis is none.
+    pub(super) fn sample(&self, shape: &[usize]) -> Vec<usize> {
+        sample_shape(shape).unwrap_or(shape).to_vec()
+    }
+
+    /// Binds a result other than the first.
+    pub(super) fn also(&mut self, index: usize, value: Value) {
+        if let Some(name) = self.node.output.get(index).filter(|name| !name.is_empty()) {
+            self.state.values.insert(name.clone(), value);
+        }
     }
 
     /// Appends a node whose result has `shape` without a batch axis.

@@ -1,7 +1,10 @@
 //! The table of supported operators: what is imported, what is checked and what `heron ops` prints are the same lines.
 
 use super::site::{Site, Stop, Value};
-use super::{activation, constant, conv, elementwise, fold, gemm, norm, pad, pool, shape, tail};
+use super::{
+    activation, constant, conv, conv_transpose, elementwise, fold, gemm, join, norm, pad, pool, reduce, resize, select,
+    shape, tail,
+};
 
 /// How one operator is imported.
 pub(super) struct Entry {
@@ -29,7 +32,9 @@ pub struct SupportedOp {
 const FAMILIES: &[&[Entry]] = &[
     gemm::ENTRIES,
     conv::ENTRIES,
+    conv_transpose::ENTRIES,
     pool::ENTRIES,
+    reduce::ENTRIES,
     norm::ENTRIES,
     activation::ENTRIES,
     elementwise::ENTRIES,
@@ -37,6 +42,9 @@ const FAMILIES: &[&[Entry]] = &[
     shape::ENTRIES,
     constant::ENTRIES,
     fold::ENTRIES,
+    select::ENTRIES,
+    join::ENTRIES,
+    resize::ENTRIES,
     tail::ENTRIES,
 ];
 
@@ -69,7 +77,7 @@ pub(super) fn remedy(op: &str) -> &'static str {
         "LSTM" | "GRU" | "RNN" | "Loop" | "Scan" | "If" => {
             "unroll the network or use one without recurrence or control flow: a plan is a straight line"
         }
-        "NonMaxSuppression" | "TopK" | "NonZero" | "Where" | "Greater" | "Less" | "Equal" => {
+        "NonMaxSuppression" | "TopK" | "NonZero" | "Greater" | "Less" => {
             "cut the network before it and let the client compute it after decryption"
         }
         "LogSoftmax" => "cut the network before it: the client can compute it after decryption",

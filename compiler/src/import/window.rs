@@ -164,7 +164,7 @@ pub(super) fn spatial(site: &mut Site<'_>, shape: &[usize]) -> Result<[usize; 2]
 }
 
 /// The list of an attribute, one entry an axis, at least `least`; ones or zeros if it is not given.
-fn lengths<'a>(
+pub(super) fn lengths<'a>(
     site: &mut Site<'_>,
     name: &str,
     given: Option<impl AsRef<[i64]> + 'a>,

@@ -153,7 +153,13 @@ impl Classes {
 /// Whether the op's result has a layout of its own.
 fn is_map(op: &Op) -> bool {
     match op {
-        Op::Input | Op::Dense { .. } | Op::Conv(_) | Op::AveragePool(_) | Op::GlobalAveragePool | Op::Pad(_) => true,
+        Op::Input
+        | Op::Dense { .. }
+        | Op::Conv(_)
+        | Op::AveragePool(_)
+        | Op::GlobalAveragePool
+        | Op::Pad(_)
+        | Op::Select(_) => true,
         Op::Affine(_) | Op::Add | Op::Sub | Op::Mul | Op::Square | Op::Polynomial(_) | Op::Reshape => false,
     }
 }
@@ -202,6 +208,7 @@ pub(super) fn geometry(node: &Node<Op>, operand: &[usize], weights: ConstId) -> 
         | Op::AveragePool(_)
         | Op::GlobalAveragePool
         | Op::Pad(_)
+        | Op::Select(_)
         | Op::Add
         | Op::Sub
         | Op::Mul

@@ -55,6 +55,11 @@ fn refuse(node: &Node<nn::Op>) -> Option<UnsupportedNode> {
             "it pads with a value other than zero, or a tensor that is no image",
             "pad images with zeros",
         ),
+        nn::Op::Select(_) => (
+            "Select",
+            "it moves elements in a way that is no convolution, and as a matrix it is too large",
+            "use a smaller tensor there, or export the network with channels first (NCHW)",
+        ),
         nn::Op::AveragePool(_)
         | nn::Op::GlobalAveragePool
         | nn::Op::Input
@@ -137,7 +142,7 @@ impl Packer<'_> {
             he::Op::Square => Compute::Square,
             he::Op::Polynomial(polynomial) => self.polynomial(node, layout, polynomial),
             he::Op::Reshape => return args[0],
-            he::Op::AveragePool(_) | he::Op::GlobalAveragePool | he::Op::Pad(_) => {
+            he::Op::AveragePool(_) | he::Op::GlobalAveragePool | he::Op::Pad(_) | he::Op::Select(_) => {
                 unreachable!("{} is not packable", node.name)
             }
         };

@@ -53,6 +53,7 @@ fn kind(op: &Op) -> Kind {
         | Op::AveragePool(_)
         | Op::GlobalAveragePool
         | Op::Pad(_)
+        | Op::Select(_)
         | Op::Add
         | Op::Sub
         | Op::Reshape

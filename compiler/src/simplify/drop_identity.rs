@@ -52,6 +52,7 @@ fn is_identity(node: &Node<Op>, operand: &[usize]) -> bool {
         | Op::Dense { .. }
         | Op::Conv(_)
         | Op::GlobalAveragePool
+        | Op::Select(_)
         | Op::Add
         | Op::Sub
         | Op::Mul

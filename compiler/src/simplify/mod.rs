@@ -10,8 +10,10 @@ mod fold_batch_norm;
 mod linear;
 mod lower_pads;
 mod lower_pools;
+mod lower_selections;
 mod merge_convolutions;
 mod merge_linear;
+mod merge_selections;
 mod recognize_gelu;
 mod recognize_polynomial;
 mod recognize_rsqrt;
@@ -37,6 +39,8 @@ pub struct Pass {
 pub const PASSES: &[Pass] = &[
     // First, because all other passes look at direct operands, and exporters put identities between them.
     drop_identity::PASS,
+    // Before the other passes, which look at direct operands too: layers that were apart are neighbours then.
+    merge_selections::PASS,
     // Before anything else merges into the linear layer: a normalization belongs to the layer that it follows.
     fold_batch_norm::PASS,
     // Before recognize-polynomial, which takes a square as one operand place instead of two.
@@ -49,9 +53,10 @@ pub const PASSES: &[Pass] = &[
     recognize_gelu::PASS,
     // Beside the other functions that exporters write out.
     recognize_rsqrt::PASS,
-    // Before merge-linear: scales and shifts then pass into what pools and pads have become.
+    // Before merge-linear: scales and shifts then pass into what pools, pads and selections have become.
     lower_pools::PASS,
     lower_pads::PASS,
+    lower_selections::PASS,
     // After the recognizers, because it takes what they left.
     merge_linear::PASS,
     // Last, because it meets fewer maps when scales and shifts are gone.

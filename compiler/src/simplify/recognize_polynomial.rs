@@ -112,6 +112,7 @@ fn combine(graph: &Graph<Op>, node: &Node<Op>, uses: &[usize], forms: &[Form]) -
         | Op::MaxPool(_)
         | Op::GlobalAveragePool
         | Op::Pad(_)
+        | Op::Select(_)
         | Op::Activation(_)
         | Op::Polynomial(_)
         | Op::Chebyshev(_)

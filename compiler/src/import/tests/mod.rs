@@ -1,5 +1,7 @@
 //! Tests of the whole import: against tract on the same bytes, and every refusal by its words.
 
+mod selections;
+
 use proptest::prelude::*;
 use tract_onnx::pb::AttributeProto;
 
@@ -53,7 +55,7 @@ fn check_bytes(bytes: &[u8]) -> Imported {
 /// A model of the repository.
 macro_rules! shipped {
     ($name:literal) => {
-        include_bytes!(concat!("../../../models/", $name, "/model.onnx")).as_slice()
+        include_bytes!(concat!("../../../../models/", $name, "/model.onnx")).as_slice()
     };
 }
 
