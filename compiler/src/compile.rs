@@ -25,7 +25,7 @@ use crate::nn::Op;
 use crate::options::{AccuracyGate, CompileOptions};
 use crate::pack::unpackable;
 use crate::packed_clear::evaluate_packed;
-use crate::report::{ModelSummary, ParameterSummary, Precision, Report, layers, totals};
+use crate::report::{ModelSummary, ParameterSummary, Precision, Report, bootstraps, layers, totals};
 use crate::schedule::{ScheduleOptions, Scheduled, schedule};
 use crate::{Imported, OnnxClear, PASSES, Pass, evaluate, import, simplify_with};
 
@@ -234,6 +234,7 @@ fn schedule_network(input: CompileInput<'_>, approximated: &Approximated) -> Res
         margin: options.margin,
         precision_bits: options.precision_bits,
         max_log_n: options.max_log_n,
+        max_depth: options.max_depth,
     };
     Ok(schedule(
         &approximated.graph,
@@ -344,6 +345,7 @@ fn report(
         parameters: ParameterSummary::of(&program.params),
         layers: layers(program),
         totals: totals(program),
+        bootstraps: bootstraps(program),
         activations: approximated.activations,
         accuracy,
         gates: findings.gates,

@@ -199,6 +199,20 @@ impl Infeasible {
         }
     }
 
+    /// More levels follow one another than the caller allows, and no bootstrap comes in between.
+    pub(crate) fn depth(chain: &[&str], depth: u32, allowed: u32) -> Self {
+        Self {
+            node: costliest(chain),
+            needs: format!("{depth} levels, taken by {}", chain.join(", ")),
+            available: format!("{allowed} levels without a bootstrap, as asked for"),
+            remedies: vec![
+                "allow more levels".to_owned(),
+                "allow a ring that bootstraps: N = 2^16".to_owned(),
+                "remove an activation layer".to_owned(),
+            ],
+        }
+    }
+
     /// The noise is too large at the largest scale that is secure.
     pub(crate) fn precision(chain: &[&str], bits: f64, wanted: f64, max_log_n: u32) -> Self {
         Self {

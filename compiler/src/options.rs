@@ -131,6 +131,8 @@ pub struct CompileOptions {
     pub precision_bits: f64,
     /// Base-2 logarithm of the largest ring degree.
     pub max_log_n: u32,
+    /// Levels that may follow one another without a bootstrap, at most; absent where the modulus decides.
+    pub max_depth: Option<u32>,
     /// What to do below the agreement that is demanded.
     pub accuracy: AccuracyGate,
     /// What the client does to integer data; calibration samples come with it done.
@@ -152,6 +154,7 @@ impl CompileOptions {
             margin: 1.25,
             precision_bits: 12.0,
             max_log_n: 16,
+            max_depth: None,
             accuracy: AccuracyGate::Enforce,
             normalization: None,
             class_names: Vec::new(),
@@ -174,6 +177,10 @@ impl CompileOptions {
             format!("precision {} bits", self.precision_bits),
             format!("ring degree at most 2^{}", self.max_log_n),
         ]);
+        words.extend(
+            self.max_depth
+                .map(|levels| format!("at most {levels} levels without a bootstrap")),
+        );
         words
     }
 
@@ -184,6 +191,7 @@ impl CompileOptions {
             margin,
             precision_bits,
             max_log_n,
+            max_depth,
             ..
         } = self;
         if !(0.0..=1.0).contains(guard) {
@@ -198,6 +206,9 @@ impl CompileOptions {
         if !(12..=heron_params::MAX_LOG_N).contains(max_log_n) {
             let largest = heron_params::MAX_LOG_N;
             return Some(format!("rings up to 2^{max_log_n}: choose 2^12 to 2^{largest}"));
+        }
+        if *max_depth == Some(0) {
+            return Some("no level without a bootstrap: allow at least 1".to_owned());
         }
         None
     }
@@ -266,6 +277,10 @@ mod tests {
             },
             CompileOptions {
                 max_log_n: 30,
+                ..usual.clone()
+            },
+            CompileOptions {
+                max_depth: Some(0),
                 ..usual.clone()
             },
         ] {

@@ -1,7 +1,7 @@
 //! What `compile` says about a plan: everything that `report` and `explain` show, computed once.
 
 use heron_params::{CkksParams, KeySpec, Level, SecurityCard};
-use heron_plan::{CkksProgram, Instruction, Line, OpCounts};
+use heron_plan::{CkksProgram, Instruction, Line, OpCounts, ValueId};
 use serde::{Deserialize, Serialize};
 
 use crate::approximate::ActivationReport;
@@ -23,6 +23,9 @@ pub struct Report {
     pub layers: Vec<LayerReport>,
     /// What all of them cost.
     pub totals: Totals,
+    /// The bootstraps; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstraps: Option<BootstrapReport>,
     /// How activations became polynomials.
     pub activations: Vec<ActivationReport>,
     /// Accuracy on calibration samples that were held back.
@@ -135,6 +138,48 @@ pub struct Totals {
     pub peak_live_ciphertexts: usize,
 }
 
+/// The bootstraps of a plan, which are all of one kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BootstrapReport {
+    /// Each of them, in order of evaluation.
+    pub lines: Vec<BootstrapLine>,
+    /// Slots that differ: vectors repeat with this period.
+    pub slots: u32,
+    /// The level that operands need.
+    pub input_level: Level,
+    /// The highest level of a result.
+    pub output_level: Level,
+    /// Bits that a network can use between two bootstraps.
+    pub bits_left: f64,
+    /// Bits that the worst slot keeps, of values in `[-1, 1]`.
+    pub worst_bits: f64,
+    /// Bits of the mean absolute error.
+    pub mean_bits: f64,
+    /// Base-2 logarithm of the probability that one of them fails.
+    pub failure_log2: f64,
+    /// What one costs, in rotations of the same ring at 24 limbs.
+    pub rotations: f64,
+    /// Bytes in memory of the keys that one uses; the network shares some of them.
+    pub key_bytes: u64,
+    /// `log2` of the modulus under the ephemeral secret of weight 32.
+    pub sparse_log_qp: f64,
+    /// The largest that offers 128 bits.
+    pub sparse_max_log_qp: u32,
+}
+
+/// One bootstrap of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BootstrapLine {
+    /// The line.
+    pub line: ValueId,
+    /// The ONNX node whose result is bootstrapped.
+    pub node: String,
+    /// Level of the operand.
+    pub level_in: Level,
+    /// Level of the result.
+    pub level_out: Level,
+}
+
 /// Predicted precision of the output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Precision {
@@ -161,6 +206,35 @@ pub(crate) fn totals(program: &CkksProgram) -> Totals {
     }
 }
 
+/// What there is to say about the bootstraps of a program.
+pub(crate) fn bootstraps(program: &CkksProgram) -> Option<BootstrapReport> {
+    let variant = program.sound_bootstrap()?;
+    let (offer, sparse) = (variant.offer(), variant.ephemeral_security());
+    let line = |(index, line): (usize, &Line)| match line.op {
+        Instruction::Bootstrap { arg } => Some(BootstrapLine {
+            line: ValueId(index as u32),
+            node: line.node.clone(),
+            level_in: program.lines[arg.index()].level,
+            level_out: line.level,
+        }),
+        _ => None,
+    };
+    Some(BootstrapReport {
+        lines: program.lines.iter().enumerate().filter_map(line).collect(),
+        slots: offer.slots.0,
+        input_level: offer.input_level,
+        output_level: offer.output_level,
+        bits_left: offer.bits_left,
+        worst_bits: offer.worst_bits,
+        mean_bits: offer.mean_bits,
+        failure_log2: offer.failure_log2,
+        rotations: offer.rotations,
+        key_bytes: offer.key_bytes,
+        sparse_log_qp: sparse.log_qp,
+        sparse_max_log_qp: sparse.limit,
+    })
+}
+
 /// One entry for each run of lines with the same node name.
 pub(crate) fn layers(program: &CkksProgram) -> Vec<LayerReport> {
     let counts = program.counts().lines;
@@ -184,11 +258,17 @@ fn layer(program: &CkksProgram, run: &[Line], counts: &[OpCounts]) -> LayerRepor
     });
     let alone = CkksProgram {
         params: program.params.clone(),
+        bootstrap: None,
         maps: program.maps.clone(),
         lines: run.to_vec(),
     };
     let keys: KeySpec = alone.key_spec();
     let total: OpCounts = counts.iter().copied().sum();
+    let gained = |line: &Line| match line.op {
+        Instruction::Bootstrap { arg } => line.level.0 - program.lines[arg.index()].level.0,
+        _ => 0,
+    };
+    let available = level_in.0 + run.iter().map(gained).sum::<u32>();
     let notes: Vec<&str> = run
         .iter()
         .map(|line| line.note.as_str())
@@ -199,7 +279,7 @@ fn layer(program: &CkksProgram, run: &[Line], counts: &[OpCounts]) -> LayerRepor
         instructions: run.iter().map(|line| line.op.mnemonic().to_owned()).collect(),
         level_in,
         level_out: last.level,
-        depth: level_in.0 - last.level.0,
+        depth: available - last.level.0,
         diagonals: maps.map(|map| map.diagonals().len() as u32).sum(),
         counts: total,
         rotations: total.rotations(),

@@ -1,8 +1,10 @@
 //! What a client needs to know of a plan: everything but the weights.
 
+use heron_params::bootstrap::BootstrapParams;
 use heron_params::{CkksParams, KeySpec};
 use serde::{Deserialize, Serialize};
 
+use crate::keys::key_bytes;
 use crate::{Digest, VectorLayout};
 
 /// The contents of `client.json`.
@@ -19,10 +21,22 @@ pub struct ClientSpec {
     pub params: CkksParams,
     /// Evaluation keys to generate.
     pub keys: KeySpec,
+    /// The bootstrap whose further keys to generate, on the same chain; absent where nothing is bootstrapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<BootstrapParams>,
     /// The encrypted input.
     pub input: InputSpec,
     /// The encrypted output.
     pub output: OutputSpec,
+}
+
+impl ClientSpec {
+    /// Bytes of the server's keys in memory (`seeded` false: both halves) or in a file (`seeded` true: the uniform half is a
+    /// seed).
+    pub fn key_bytes(&self, seeded: bool) -> u64 {
+        let bootstrap = self.bootstrap.as_ref().filter(|bootstrap| bootstrap.validate().is_ok());
+        key_bytes(&self.keys, bootstrap, &self.params, seeded)
+    }
 }
 
 /// The network's input.

@@ -22,6 +22,9 @@ pub struct OpCounts {
     pub rescales: u64,
     /// Moves to a lower level; each costs a scalar product.
     pub level_drops: u64,
+    /// Bootstraps; what each costs, the program's bootstrap says.
+    #[serde(default)]
+    pub bootstraps: u64,
 }
 
 impl OpCounts {
@@ -47,6 +50,7 @@ impl Add for OpCounts {
             ciphertext_products: self.ciphertext_products + other.ciphertext_products,
             rescales: self.rescales + other.rescales,
             level_drops: self.level_drops + other.level_drops,
+            bootstraps: self.bootstraps + other.bootstraps,
         }
     }
 }
@@ -90,11 +94,10 @@ impl CkksProgram {
     /// What every line and the whole program cost. A map that the program lacks costs nothing: `verify` reports it.
     pub fn counts(&self) -> ProgramCounts {
         let lines: Vec<OpCounts> = self.lines.iter().map(|line| self.op_counts(&line.op)).collect();
-        let keys = self.key_spec();
         ProgramCounts {
             total: lines.iter().copied().sum(),
-            key_memory_bytes: keys.bytes(&self.params, false),
-            key_file_bytes: keys.bytes(&self.params, true),
+            key_memory_bytes: self.key_bytes(false),
+            key_file_bytes: self.key_bytes(true),
             peak_live_ciphertexts: self.liveness().peak,
             lines,
         }
@@ -119,6 +122,7 @@ impl CkksProgram {
             Instruction::Polynomial { poly, .. } => poly.counts(),
             Instruction::Rescale { .. } => OpCounts { rescales: 1, ..none },
             Instruction::DropLevel { .. } => OpCounts { level_drops: 1, ..none },
+            Instruction::Bootstrap { .. } => OpCounts { bootstraps: 1, ..none },
             Instruction::Input
             | Instruction::Add { .. }
             | Instruction::Sub { .. }

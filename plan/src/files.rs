@@ -131,6 +131,7 @@ impl Plan {
             plan_hash: self.hash(),
             params: program.params.clone(),
             keys: program.key_spec(),
+            bootstrap: program.bootstrap.clone(),
             input: self.input.clone(),
             output: self.output.clone(),
         }

@@ -29,9 +29,9 @@ pub struct Line {
 /// What one line computes. Operands are earlier lines.
 ///
 /// # Levels
-/// `Rescale`, `DropLevel` and `Polynomial` change the level. `Linear`, `MulConst`, `Square` and `Mul` take operands at `Δ` and
-/// give `Δ²`; `Rescale` takes `Δ²` and gives `Δ` one level down; `DropLevel` and `Polynomial` take and give `Δ`; all else keeps the power. `Add`, `Sub` and `Mul` need
-/// operands of equal level and power.
+/// `Rescale`, `DropLevel`, `Polynomial` and `Bootstrap` change the level. `Linear`, `MulConst`, `Square` and `Mul` take operands at
+/// `Δ` and give `Δ²`; `Rescale` takes `Δ²` and gives `Δ` one level down; `DropLevel`, `Polynomial` and `Bootstrap` take and give `Δ`; all
+/// else keeps the power. `Add`, `Sub` and `Mul` need operands of equal level and power.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Instruction {
@@ -108,6 +108,11 @@ pub enum Instruction {
         /// Operand.
         arg: ValueId,
     },
+    /// Gives new levels, with an error: to the line's own level, which is at most what the program's bootstrap reaches.
+    Bootstrap {
+        /// Operand, real and in `[-1, 1]`, at the bootstrap's input level or above.
+        arg: ValueId,
+    },
     /// A result that goes back to the client.
     Output {
         /// Operand.
@@ -143,11 +148,13 @@ impl Instruction {
             | Self::Polynomial { arg, .. }
             | Self::Rescale { arg }
             | Self::DropLevel { arg }
+            | Self::Bootstrap { arg }
             | Self::Output { arg } => (Some(arg), None),
             Self::Add { lhs, rhs } | Self::Sub { lhs, rhs } | Self::Mul { lhs, rhs } => (Some(lhs), Some(rhs)),
         };
         first.into_iter().chain(second)
     }
+
     /// The instruction's name, as plans, reports and answers write it.
     pub fn mnemonic(&self) -> &'static str {
         match self {
@@ -163,6 +170,7 @@ impl Instruction {
             Self::Polynomial { .. } => "polynomial",
             Self::Rescale { .. } => "rescale",
             Self::DropLevel { .. } => "drop_level",
+            Self::Bootstrap { .. } => "bootstrap",
             Self::Output { .. } => "output",
         }
     }

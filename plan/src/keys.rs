@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use heron_params::{KeySpec, Level};
+use heron_params::bootstrap::BootstrapParams;
+use heron_params::{CkksParams, KeySpec, Level};
 
 use crate::{CkksProgram, Instruction, LinearMap, MapId};
 
 impl CkksProgram {
     /// The evaluation keys that the program uses: every rotation of `Rotate` and of the linear maps (babies, giants,
-    /// folds), and the relinearization key of products, each at the deepest level of its use.
+    /// folds), and the relinearization key of products, each at the deepest level of its use; and what its bootstrap shares with them. The keys that only
+    /// a bootstrap has are not part of it: see [`key_bytes`](Self::key_bytes).
     ///
     /// A map that a line names and the program lacks counts for nothing: `verify` reports it.
     pub fn key_spec(&self) -> KeySpec {
@@ -34,6 +36,7 @@ impl CkksProgram {
                 | Instruction::Polynomial { .. }
                 | Instruction::Rescale { .. }
                 | Instruction::DropLevel { .. }
+                | Instruction::Bootstrap { .. }
                 | Instruction::Output { .. } => {}
             }
         }
@@ -43,8 +46,23 @@ impl CkksProgram {
                 spec.add_rotation(rotation, level);
             }
         }
+        if let Some(bootstrap) = self.sound_bootstrap() {
+            spec.add_all(&bootstrap.key_spec().evaluation);
+        }
         spec
     }
+
+    /// Bytes of all keys of a server in memory (`seeded` false) or in a file (`seeded` true): [`key_spec`](Self::key_spec), and
+    /// what only the bootstrap has.
+    pub fn key_bytes(&self, seeded: bool) -> u64 {
+        key_bytes(&self.key_spec(), self.sound_bootstrap(), &self.params, seeded)
+    }
+}
+
+/// Bytes of evaluation keys and of what only a bootstrap has.
+pub(crate) fn key_bytes(spec: &KeySpec, bootstrap: Option<&BootstrapParams>, params: &CkksParams, seeded: bool) -> u64 {
+    let own = bootstrap.map_or(0, |bootstrap| bootstrap.key_spec().own_bytes(params, seeded));
+    spec.bytes(params, seeded) + own
 }
 
 #[cfg(test)]
@@ -58,6 +76,16 @@ mod tests {
         let plan = sample::polynomial_plan();
         let program = plan.program.ckks().expect("a CKKS plan");
         assert_eq!(program.key_spec().relinearize, Some(Level(3)));
+    }
+
+    #[test]
+    fn a_bootstrap_shares_its_rotations_and_has_keys_of_its_own() {
+        let plan = sample::insecure_bootstrap_plan();
+        let program = plan.program.ckks().expect("a CKKS plan");
+        let needed = program.bootstrap.as_ref().expect("it has one").key_spec();
+        assert_eq!(program.key_spec(), needed.evaluation);
+        assert_eq!(program.key_bytes(false), needed.bytes(&program.params, false));
+        assert_eq!(program.counts().total.bootstraps, 1);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use heron_params::bootstrap::{BootstrapParams, SlotValues};
 use heron_params::{SECURITY_BITS, max_log_qp};
 
 use crate::{CkksProgram, Constant, Instruction, Line, LinearMap, Plan, Program, ValueId};
@@ -35,9 +36,13 @@ impl fmt::Display for Plan {
 pub(crate) fn header(plan: &Plan, program: &CkksProgram) -> String {
     let params = &program.params;
     let limit = max_log_qp(params.log_n);
-    let security = match params.check_secure() {
-        Ok(()) => SECURITY_BITS.to_string(),
-        Err(_) => "none".to_owned(),
+    let sparse_secret_holds = program
+        .sound_bootstrap()
+        .is_none_or(|bootstrap| bootstrap.ephemeral_security().holds());
+    let security = if params.check_secure().is_ok() && sparse_secret_holds {
+        SECURITY_BITS.to_string()
+    } else {
+        "none".to_owned()
     };
     format!(
         "plan {} v{} ckks  N=2^{}  levels={}  Δ=2^{}  logQP={:.0}/{}  security={security}",
@@ -72,6 +77,7 @@ fn instruction(plan: &Plan, op: &Instruction) -> String {
         Instruction::Square { arg }
         | Instruction::Rescale { arg }
         | Instruction::DropLevel { arg }
+        | Instruction::Bootstrap { arg }
         | Instruction::Output { arg } => arg.to_string(),
     };
     format!("{} {operands}", op.mnemonic())
@@ -94,6 +100,7 @@ fn comment(plan: &Plan, program: &CkksProgram, line: &Line) -> String {
             let products = poly.counts().ciphertext_products;
             format!("degree {}, {products} products", poly.degree)
         }
+        Instruction::Bootstrap { .. } => program.sound_bootstrap().map_or_else(String::new, refreshes),
         Instruction::Rotate { .. }
         | Instruction::Add { .. }
         | Instruction::Sub { .. }
@@ -119,6 +126,19 @@ fn cost(map: &LinearMap) -> String {
         "{} diagonals, {} rotations",
         counts.plaintext_products,
         counts.rotations()
+    )
+}
+
+/// What a bootstrap does, in words.
+pub(crate) fn refreshes(bootstrap: &BootstrapParams) -> String {
+    let offer = bootstrap.offer();
+    let values = match offer.values {
+        SlotValues::Real => "real",
+        SlotValues::Complex => "complex",
+    };
+    format!(
+        "{} {values} slots, {:.1} bits in the worst",
+        offer.slots, offer.worst_bits
     )
 }
 
@@ -157,6 +177,13 @@ plan sample v1 ckks  N=2^13  levels=3  Δ=2^30  logQP=177/214  security=128
         let text = sample::polynomial_plan().to_string();
         let line = "%1 = polynomial %0, c0            ; L1 Δ   node: degree 3, 2 products";
         assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
+    fn lists_a_bootstrap_with_what_it_keeps() {
+        let text = sample::insecure_bootstrap_plan().to_string();
+        let start = "%2 = bootstrap %1                 ; L5 Δ   node: 256 real slots, ";
+        assert!(text.contains(start) && text.contains("security=none"), "{text}");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The plan itself.
 
 use heron_params::CkksParams;
+use heron_params::bootstrap::BootstrapParams;
 use serde::{Deserialize, Serialize};
 
 use crate::tfhe::TfheProgram;
-use crate::{ConstEntry, Digest, InputSpec, Line, LinearMap, MapId, OutputSpec};
+use crate::{ConstEntry, Digest, InputSpec, Instruction, Line, LinearMap, MapId, OutputSpec};
 
 /// Version of the plan format that this crate reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -77,6 +78,9 @@ impl Program {
 pub struct CkksProgram {
     /// Scheme parameters.
     pub params: CkksParams,
+    /// The bootstrap that `bootstrap` lines evaluate, on the same chain; absent where there are no such lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<BootstrapParams>,
     /// The linear maps that lines refer to.
     pub maps: Vec<LinearMap>,
     /// The instructions, in order of evaluation.
@@ -87,5 +91,17 @@ impl CkksProgram {
     /// A linear map of the program; `None` for an identifier that is not in the table.
     pub fn map(&self, id: MapId) -> Option<&LinearMap> {
         self.maps.get(id.index())
+    }
+
+    /// The bootstrap, if there is one whose parts fit together: what can be asked for levels, keys and costs. `verify` reports
+    /// any other.
+    pub fn sound_bootstrap(&self) -> Option<&BootstrapParams> {
+        self.bootstrap.as_ref().filter(|bootstrap| bootstrap.validate().is_ok())
+    }
+
+    /// How many `bootstrap` lines there are.
+    pub fn n_bootstraps(&self) -> usize {
+        let is_bootstrap = |line: &&Line| matches!(line.op, Instruction::Bootstrap { .. });
+        self.lines.iter().filter(is_bootstrap).count()
     }
 }

@@ -1,5 +1,6 @@
 //! Small plans for the tests of this crate.
 
+use heron_params::bootstrap::{BootstrapParams, BootstrapRequest, SlotValues, TransformOrder};
 use heron_params::{ChainRequest, CkksParams, Level, Rotation, ScalePower};
 
 use crate::{
@@ -16,6 +17,7 @@ pub(crate) const FIRST_MAP_COUNTS: OpCounts = OpCounts {
     ciphertext_products: 0,
     rescales: 0,
     level_drops: 0,
+    bootstraps: 0,
 };
 
 /// A layout.
@@ -162,6 +164,7 @@ fn program() -> CkksProgram {
     ];
     CkksProgram {
         params: params(),
+        bootstrap: None,
         maps: vec![
             map(0, layout(12, 16), layout(8, 8), 4, &[8]),
             map(2, layout(8, 8), layout(3, 4), 2, &[4]),
@@ -199,11 +202,48 @@ pub(crate) fn polynomial_plan() -> Plan {
     plan
 }
 
+/// A bootstrapped plan on a small ring that protects nothing.
+pub(crate) fn insecure_bootstrap_plan() -> Plan {
+    let request = BootstrapRequest {
+        log_n: 10,
+        log_scale: 46,
+        log_slots: 8,
+        values: SlotValues::Real,
+        order: TransformOrder::SlotsToCoeffsFirst,
+        levels: 3,
+        worst_bits: 12.0,
+        max_key_bytes: 1 << 40,
+    };
+    bootstrap_plan(BootstrapParams::build_insecure_for_tests(&request).expect("a sound request"))
+}
+
+/// A valid plan whose input goes down to the lowest level and is bootstrapped.
+pub(crate) fn bootstrap_plan(variant: BootstrapParams) -> Plan {
+    use ScalePower::One;
+    let mut plan = polynomial_plan();
+    plan.constants.clear();
+    let (top, low, high) = (variant.top_level().0, variant.input_level().0, variant.output_level().0);
+    let mut program = program();
+    program.params = variant.chain().clone();
+    program.bootstrap = Some(variant);
+    program.maps.clear();
+    program.lines = vec![
+        line(Instruction::Input, top, One),
+        line(Instruction::DropLevel { arg: ValueId(0) }, low, One),
+        line(Instruction::Bootstrap { arg: ValueId(1) }, high, One),
+        line(Instruction::Output { arg: ValueId(2) }, high, One),
+    ];
+    program.lines.iter_mut().for_each(|line| line.bound = 1.0);
+    plan.program = Program::Ckks(program);
+    plan
+}
+
 /// `%2 = %0 + rot(%0, 16)`: a value that is read twice.
 pub(crate) fn skip_program() -> CkksProgram {
     use ScalePower::One;
     CkksProgram {
         params: params(),
+        bootstrap: None,
         maps: Vec::new(),
         lines: vec![
             line(Instruction::Input, 3, One),

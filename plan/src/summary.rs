@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::listing::{dimensions, header};
+use crate::listing::{dimensions, header, refreshes};
 use crate::{CkksProgram, OpCounts, Plan, Program};
 
 /// Most rows of the layer table; the others are counted in one row.
@@ -47,6 +47,18 @@ impl Plan {
         }
         out.push_str(&row("", program.lines.len(), counts.total, "total"));
         out.push_str(&maps(program));
+        if let Some(bootstrap) = program.sound_bootstrap() {
+            let offer = bootstrap.offer();
+            let _ = write!(
+                out,
+                "\n\nbootstraps  {}  {}  {} to {}  {:.1} rotations each",
+                counts.total.bootstraps,
+                refreshes(bootstrap),
+                offer.input_level,
+                offer.output_level,
+                offer.rotations
+            );
+        }
         let keys = program.key_spec();
         let _ = write!(
             out,
@@ -128,6 +140,12 @@ m1  8 every 8 to 3 every 4  4 diagonals, 2 a giant step, 1 folds
 ";
         let summary = sample::plan().summary();
         assert!(summary.starts_with(expected), "{summary}");
+    }
+
+    #[test]
+    fn says_what_is_bootstrapped() {
+        let summary = sample::insecure_bootstrap_plan().summary();
+        assert!(summary.contains("\nbootstraps  1  256 real slots, "), "{summary}");
     }
 
     #[test]

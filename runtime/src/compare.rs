@@ -125,7 +125,7 @@ pub fn compare(
         secret: &keys.secret,
     };
     let mut machine = Pair {
-        left: CkksMachine::new(context.clone(), keys.evaluation.clone(), PLAINTEXT_CACHE_BYTES),
+        left: CkksMachine::new(context.clone(), keys.server.clone(), PLAINTEXT_CACHE_BYTES),
         right: Clear::new(&program.params),
     };
     let mut lines: Vec<LineCheck> = program

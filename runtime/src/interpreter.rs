@@ -38,6 +38,12 @@ pub enum RunError {
         /// What it names.
         map: MapId,
     },
+    /// A line bootstraps, and the plan does not say how.
+    #[error("line {line} bootstraps, and the plan does not say how; the plan is damaged, compile it again")]
+    Bootstrap {
+        /// The line.
+        line: ValueId,
+    },
     /// The number of inputs is not what the program takes.
     #[error("the program takes {needed} inputs, {given} were given")]
     Inputs {
@@ -89,14 +95,22 @@ impl RunError {
     pub fn kind(&self) -> ErrorKind {
         use heron_ckks::EvalError::{MissingRelinearizeKey, MissingRotationKey, OtherParameters};
         match self {
-            Self::Operand { .. } | Self::Constant { .. } | Self::Map { .. } | Self::InputState { .. } => {
-                ErrorKind::Damaged
-            }
+            Self::Operand { .. }
+            | Self::Constant { .. }
+            | Self::Map { .. }
+            | Self::Bootstrap { .. }
+            | Self::InputState { .. } => ErrorKind::Damaged,
             Self::Inputs { .. } | Self::Input { .. } => ErrorKind::BadInput,
             Self::Machine {
-                source: MachineError::Ckks(MissingRotationKey { .. } | MissingRelinearizeKey { .. } | OtherParameters),
+                source:
+                    MachineError::NoBootstrapKeys
+                    | MachineError::Ckks(MissingRotationKey { .. } | MissingRelinearizeKey { .. } | OtherParameters),
                 ..
             } => ErrorKind::Damaged,
+            Self::Machine {
+                source: MachineError::OverBound,
+                ..
+            } => ErrorKind::OutOfRange,
             Self::ResultState { .. } | Self::Machine { .. } => ErrorKind::Internal,
         }
     }
@@ -220,6 +234,7 @@ impl Product {
             | Instruction::Polynomial { .. }
             | Instruction::Rescale { .. }
             | Instruction::DropLevel { .. }
+            | Instruction::Bootstrap { .. }
             | Instruction::Output { .. } => None,
         }
     }
@@ -316,6 +331,10 @@ impl<M: Machine> Evaluation<'_, M> {
             }
             Instruction::Rescale { arg } => machine.rescale(value(*arg)?),
             Instruction::DropLevel { arg } => machine.drop_level(value(*arg)?, stated.level),
+            Instruction::Bootstrap { arg } => {
+                let variant = program.bootstrap.as_ref().ok_or(RunError::Bootstrap { line: id })?;
+                machine.bootstrap(value(*arg)?, variant, stated.level)
+            }
             Instruction::Output { arg } => machine.output(value(*arg)?),
         })
     }

@@ -3,6 +3,7 @@
 //! A machine decides nothing: the interpreter hands it resolved operands, and the line says which state the result has.
 
 use heron_ckks::EvalError;
+use heron_params::bootstrap::{BootstrapParams, INPUT_BOUND};
 use heron_params::{Level, Rotation, ScalePower};
 use heron_plan::{LinearMap, MapId, SlotPolynomial, VectorLayout};
 
@@ -101,6 +102,15 @@ pub enum MachineError {
         /// Level of the operand.
         from: Level,
     },
+    /// A slot exceeds what a bootstrap takes: its result would be wrong.
+    #[error(
+        "a slot exceeds {INPUT_BOUND}, the largest magnitude that a bootstrap takes; the input was unlike the calibration data: \
+         calibrate with data like these"
+    )]
+    OverBound,
+    /// A plan that bootstraps, and keys that cannot.
+    #[error("the keys are not for plans that bootstrap; make them with `heron keygen` for this plan")]
+    NoBootstrapKeys,
     /// A value has another number of slots than the machine.
     #[error("a value has {found} slots, the machine has {needed}")]
     Slots {
@@ -175,6 +185,15 @@ pub trait Machine {
         let product = self.mul(lhs, rhs)?;
         self.rescale(&product)
     }
+
+    /// Gives new levels, up to the given one, which the variant reaches: of an operand in `[-1, 1]` at `Δ`, at the variant's
+    /// input level or above.
+    fn bootstrap(
+        &mut self,
+        arg: &Self::Value,
+        variant: &BootstrapParams,
+        to: Level,
+    ) -> Result<Self::Value, MachineError>;
 
     /// A value that goes back to the client.
     fn output(&mut self, arg: &Self::Value) -> Result<Self::Value, MachineError>;

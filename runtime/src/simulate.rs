@@ -5,7 +5,7 @@ use heron_plan::{CkksProgram, ValueId};
 use crate::Error;
 use crate::files::PlanBundle;
 use crate::interpreter::{Fusion, RunError, Step, run};
-use crate::machine::Machine;
+use crate::machine::{Machine, MachineError};
 use crate::machines::{Clear, ClearValue, Noisy};
 use crate::samples::Samples;
 use crate::sessions::ckks_program;
@@ -39,16 +39,30 @@ pub struct Exceedance {
     pub first_sample: usize,
 }
 
+/// A sample that a bootstrap refused: its values left what a bootstrap takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Which sample.
+    pub sample: usize,
+    /// The line that refused.
+    pub line: ValueId,
+    /// Its ONNX node.
+    pub node: String,
+}
+
 /// What a simulation found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Simulation {
-    /// The elements of each output, row-major.
+    /// The elements of each output, row-major; no numbers for samples that stopped.
     pub outputs: Vec<Vec<f64>>,
+    /// The samples that did not come to their end.
+    pub stopped: Vec<Stopped>,
     /// The lines whose values left their bounds, in order of the program.
     pub exceeded: Vec<Exceedance>,
 }
 
-/// Runs a plan in clear on samples; `progress` is told how many are done.
+/// Runs a plan in clear on samples; `progress` is told how many are done. Samples that a bootstrap refuses are named, and the
+/// others go on.
 ///
 /// # Errors
 /// [`RunError`] for a plan that was not verified.
@@ -84,6 +98,7 @@ fn simulate_on<M: Machine<Value = ClearValue>>(
         found: vec![None; program.lines.len()],
     };
     let mut outputs = Vec::with_capacity(samples.values.len());
+    let mut stopped = Vec::new();
     for (sample, elements) in samples.values.iter().enumerate() {
         let slots = bundle.plan.input.layout.spread(elements, n_slots);
         let input = exact.fresh(slots).map_err(|source| RunError::Input { source })?;
@@ -95,16 +110,25 @@ fn simulate_on<M: Machine<Value = ClearValue>>(
             Fusion::None,
             vec![input],
             &mut observe,
-        )?;
-        outputs.extend(
-            results
-                .iter()
-                .map(|result| bundle.plan.output.layout.gather(&result.slots)),
         );
+        let layout = bundle.plan.output.layout;
+        match results {
+            Ok(results) => outputs.extend(results.iter().map(|result| layout.gather(&result.slots))),
+            Err(RunError::Machine {
+                line,
+                node,
+                source: MachineError::OverBound,
+            }) => {
+                stopped.push(Stopped { sample, line, node });
+                outputs.push(vec![f64::NAN; layout.len as usize]);
+            }
+            Err(error) => return Err(error),
+        }
         progress(sample + 1);
     }
     Ok(Simulation {
         outputs,
+        stopped,
         exceeded: watch.found.into_iter().flatten().collect(),
     })
 }

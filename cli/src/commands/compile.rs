@@ -70,6 +70,9 @@ pub(crate) struct CompileArgs {
     /// Largest ring that may be used, as a power of two
     #[arg(long, value_name = "LOG", default_value_t = DEFAULT_MAX_LOG_N)]
     pub(super) max_log_n: u32,
+    /// Levels that may follow one another without a bootstrap, at most
+    #[arg(long, value_name = "LEVELS")]
+    pub(super) max_depth: Option<u32>,
     /// Go on where the polynomial network disagrees with the original too often
     #[arg(long)]
     pub(super) accept_accuracy: bool,
@@ -120,6 +123,7 @@ impl CompileArgs {
             granularity: GranularityOption::Channel,
             precision: DEFAULT_PRECISION_BITS,
             max_log_n: DEFAULT_MAX_LOG_N,
+            max_depth: None,
             accept_accuracy: false,
             target: Target::Ckks,
             bits: BitsOption(BitsChoice::Auto),
@@ -214,6 +218,7 @@ impl CompileArgs {
             granularity: self.granularity.granularity(),
             precision_bits: self.precision,
             max_log_n: self.max_log_n,
+            max_depth: self.max_depth,
             accuracy: if self.accept_accuracy {
                 AccuracyGate::Accept
             } else {

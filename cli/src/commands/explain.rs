@@ -94,6 +94,15 @@ impl ExplainArgs {
                 .into());
         }
         let report = parse_report(&bytes, &self.plan)?;
+        if report.bootstraps.is_some() {
+            let message = format!(
+                "`{}` bootstraps, and only plans without bootstraps are explained",
+                self.plan.display()
+            );
+            return Err(Failure::new(Exit::Unsupported, message)
+                .advise("`heron report` shows every bootstrap; report.json names the programs that lost")
+                .into());
+        }
         if report.causes.layers.is_empty() {
             let message = format!("`{}` was compiled before reports held causes", self.plan.display());
             return Err(Failure::new(Exit::Usage, message)

@@ -77,7 +77,7 @@ impl KeygenArgs {
         let options = KeygenOptions { public: self.public };
         KeyFiles::check_room(&self.output, &spec, options, self.force.overwrite())?;
         let ring = open_context(&spec.params, context.kernels, Security::Required)?;
-        let total = spec.keys.bytes(&spec.params, false);
+        let total = spec.key_bytes(false);
         let step = context.terminal.step("making keys");
         let mut progress = |done: u64| step.progress(done, total);
         let keys = keygen(&spec, &ring, options, &mut Rng::from_os()?, &mut progress)?;

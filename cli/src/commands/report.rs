@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use heron_compiler::approximate::{ActivationReport, Form};
 use heron_compiler::gate::Accuracy;
-use heron_compiler::report::Report;
+use heron_compiler::report::{BootstrapReport, Report};
 use heron_params::SecurityCard;
 use heron_runtime::files::read_report;
 
@@ -78,6 +78,10 @@ fn text(report: &Report, width: usize) -> String {
     if !report.activations.is_empty() {
         sections.insert(2, activation_table(&report.activations).render(width));
     }
+    if let Some(bootstraps) = &report.bootstraps {
+        sections.insert(2, bootstrap_table(bootstraps).render(width));
+        sections.push(pairs(&bootstrap_entries(bootstraps), width));
+    }
     if !report.warnings.is_empty() {
         let lines: Vec<String> = report
             .warnings
@@ -129,6 +133,69 @@ fn layer_table(report: &Report) -> Table {
         units::bytes(totals.key_memory_bytes),
     ]);
     table
+}
+
+/// Every bootstrap: whose result, and from which level to which.
+fn bootstrap_table(bootstraps: &BootstrapReport) -> Table {
+    let mut table = Table::new(&[
+        ("bootstrap", Align::Text),
+        ("of", Align::Text),
+        ("in", Align::Number),
+        ("out", Align::Number),
+    ]);
+    for bootstrap in &bootstraps.lines {
+        table.row([
+            bootstrap.line.to_string(),
+            bootstrap.node.clone(),
+            bootstrap.level_in.0.to_string(),
+            bootstrap.level_out.0.to_string(),
+        ]);
+    }
+    table
+}
+
+/// What all bootstraps have in common.
+fn bootstrap_entries(bootstraps: &BootstrapReport) -> Vec<(&'static str, String)> {
+    let b = bootstraps;
+    vec![
+        (
+            "bootstraps",
+            format!(
+                "{} of {} real slots, from level {} to {}: {:.0} bits each",
+                b.lines.len(),
+                b.slots,
+                b.input_level.0,
+                b.output_level.0,
+                b.bits_left
+            ),
+        ),
+        (
+            "each keeps",
+            format!(
+                "{:.1} bits in the worst slot, {:.1} on average, of values in [-1, 1]",
+                b.worst_bits, b.mean_bits
+            ),
+        ),
+        (
+            "each costs",
+            format!(
+                "{:.0} rotations at 24 limbs; {} of keys in memory",
+                b.rotations,
+                units::bytes(b.key_bytes)
+            ),
+        ),
+        (
+            "fails",
+            format!("with a probability of at most 2^{:.1} each", b.failure_log2),
+        ),
+        (
+            "sparse secret",
+            format!(
+                "weight 32, only for raises: log QP {:.1} of at most {} for 128 bits",
+                b.sparse_log_qp, b.sparse_max_log_qp
+            ),
+        ),
+    ]
 }
 
 fn activation_table(activations: &[ActivationReport]) -> Table {

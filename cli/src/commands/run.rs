@@ -1,7 +1,6 @@
 //! `heron run`: a plan on encrypted inputs.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -98,12 +97,12 @@ impl RunArgs {
         let inputs = read_ciphertexts(&self.input, &ring, bundle.hash)?;
         let step = context.terminal.step("loading keys");
         let loading = Instant::now();
-        let keys = read_evaluation_keys(&self.keys, &ring, bundle.hash)?;
+        let keys = read_evaluation_keys(&self.keys, &ring, bundle.hash, program.bootstrap.as_ref())?;
         drop(step);
         let mut server = Server::new(
             bundle,
             ring,
-            Arc::new(keys),
+            keys,
             ServerOptions {
                 cache_bytes: CACHE_BYTES,
             },

@@ -11,7 +11,7 @@ use heron_plan::InputSpec;
 use heron_runtime::files::{PlanBundle, read_plan, write_tensor};
 use heron_runtime::samples::{RangePolicy, Samples, prepare};
 use heron_runtime::sessions::SessionError;
-use heron_runtime::simulate::{Exceedance, Noise, simulate};
+use heron_runtime::simulate::{Exceedance, Noise, Stopped, simulate};
 use serde::Serialize;
 
 use super::integers;
@@ -99,6 +99,8 @@ struct Simulated {
     predicted_precision_bits: Option<f64>,
     /// Lines of the plan whose values left their bounds: an encrypted run could overflow there.
     exceeded: Vec<ExceededLine>,
+    /// Samples that a bootstrap refused: an encrypted run would give nothing.
+    stopped: Vec<StoppedSample>,
     /// Fraction of samples on which the polynomial network stays finite.
     finite: Option<f64>,
     /// Levels of the activations, where polynomials were fitted.
@@ -116,6 +118,14 @@ struct ExceededLine {
     largest: f64,
     bound: f64,
     samples: usize,
+}
+
+/// A sample that a bootstrap refused.
+#[derive(Debug, Serialize)]
+struct StoppedSample {
+    sample: usize,
+    line: u32,
+    node: String,
 }
 
 /// How many levels an activation takes.
@@ -148,6 +158,7 @@ struct Outputs {
     polynomial: Option<Vec<Vec<f64>>>,
     simulated: Option<Vec<Vec<f64>>>,
     exceeded: Vec<Exceedance>,
+    stopped: Vec<Stopped>,
 }
 
 impl SimulateArgs {
@@ -258,6 +269,7 @@ impl Outputs {
         let noisy = simulate(bundle, samples, noise, &mut |done| step.progress(done as u64, total))?;
         outputs.polynomial = Some(exact.outputs);
         outputs.exceeded = exact.exceeded;
+        outputs.stopped = exact.stopped;
         outputs.simulated = Some(noisy.outputs);
         Ok(outputs)
     }
@@ -288,6 +300,7 @@ impl Outputs {
             predicted_noise: noise.map(|(noise, _)| noise),
             predicted_precision_bits: noise.map(|(noise, exact)| -(noise / largest_magnitude(exact)).log2()),
             exceeded: self.exceeded.iter().map(ExceededLine::of).collect(),
+            stopped: self.stopped.iter().map(StoppedSample::of).collect(),
             finite: self.polynomial.as_deref().map(finite_share),
             levels: None,
             output: None,
@@ -306,6 +319,30 @@ impl ExceededLine {
             samples: exceedance.samples,
         }
     }
+}
+
+impl StoppedSample {
+    fn of(stopped: &Stopped) -> Self {
+        Self {
+            sample: stopped.sample,
+            line: stopped.line.0,
+            node: stopped.node.clone(),
+        }
+    }
+}
+
+/// The samples that bootstraps refused, as many as a screen holds.
+fn stopped_text(stopped: &[StoppedSample]) -> String {
+    const SHOWN: usize = 8;
+    let named = stopped.iter().take(SHOWN);
+    let named: Vec<String> = named
+        .map(|s| format!("{} at %{} ({})", s.sample, s.line, s.node))
+        .collect();
+    let more = match stopped.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("left what a bootstrap takes: {}{more}", named.join(", "))
 }
 
 impl Simulated {
@@ -358,6 +395,9 @@ impl Simulated {
                 units::count(first.samples, "sample")
             );
             entries.push(("out of bounds", text));
+        }
+        if !self.stopped.is_empty() {
+            entries.push(("samples that stop", stopped_text(&self.stopped)));
         }
         format!("{}\n{}", table.render(width), pairs(&entries, width))
     }

@@ -9,7 +9,8 @@
 //! A value is computed at the lowest level that its readers allow: what is cheap is what has few limbs. Readers that need
 //! it lower still drop it, once for all of them. The bias of a linear map is added after its rescale: a machine can then do
 //! map and rescale in one division, and rounding the bias at `Δ` is far below what the rescale itself rounds away, by about
-//! the square root of the secret's weight. The output is at level 0; the input is as deep as the longest chain of products.
+//! the square root of the secret's weight. The output is at the lowest level; the input is as deep as the longest chain of products,
+//! or, where values are bootstrapped on the way, as the longest chain up to the first of these.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use heron_params::{Level, ScalePower};
 use heron_plan::{Constant, Instruction, LinearMap, MapId, ValueId, VectorLayout};
 
 use crate::graph::{Graph, Node, NodeId};
+use crate::schedule::late::Placement;
 use crate::slots::{Compute, Op, Packed};
 
 /// A line without bound and error.
@@ -27,6 +29,8 @@ pub(crate) struct Draft {
     pub(crate) power: ScalePower,
     pub(crate) layout: VectorLayout,
     pub(crate) node: String,
+    /// The node of the packed network that the line belongs to.
+    pub(crate) source: NodeId,
 }
 
 /// A program without parameters.
@@ -34,6 +38,8 @@ pub(crate) struct Draft {
 pub(crate) struct Drafts {
     pub(crate) lines: Vec<Draft>,
     pub(crate) maps: Vec<LinearMap>,
+    /// The line with the result of each node, as its readers find it.
+    pub(crate) results: Vec<ValueId>,
 }
 
 impl Drafts {
@@ -43,39 +49,63 @@ impl Drafts {
     }
 }
 
-/// Places the levels of a packed network.
+/// Places the levels of a packed network whose longest chain the modulus carries.
 pub(crate) fn place_levels(packed: &Packed) -> Drafts {
-    let levels = levels(&packed.graph);
+    place(packed, &Placement::none(&packed.graph))
+}
+
+/// Places the levels of a packed network, some of whose values are bootstrapped.
+pub(crate) fn place(packed: &Packed, placement: &Placement) -> Drafts {
+    let levels = levels(&packed.graph, placement);
     let mut placer = Placer {
         lines: Vec::new(),
         maps: Vec::new(),
         drops: BTreeMap::new(),
+        source: packed.graph.output(),
     };
     let mut values: Vec<ValueId> = Vec::with_capacity(packed.graph.len());
     for (id, node) in packed.graph.iter() {
-        let level = Level(levels[id.index()]);
+        placer.source = id;
+        let Some(level) = placement.computed_at(id, &levels) else {
+            values.push(placer.bootstrapped_input(node, placement, Level(levels[id.index()])));
+            continue;
+        };
         let before = Level(level.0 + node.op.compute.levels());
         let args: Vec<ValueId> = node
             .args
             .iter()
             .map(|arg| placer.at_level(values[arg.index()], before))
             .collect();
-        values.push(placer.node(node, &args, level, before));
+        let mut value = placer.node(node, &args, level, before);
+        if placement.is_refreshed(id) {
+            let state = (Level(levels[id.index()]), ScalePower::One);
+            value = placer.push(Instruction::Bootstrap { arg: value }, state, node);
+        }
+        values.push(value);
     }
     let output = packed.graph.output();
     let (arg, node) = (values[output.index()], packed.graph.node(output));
-    placer.push(Instruction::Output { arg }, (Level(0), ScalePower::One), node);
+    placer.source = output;
+    let state = (Level(levels[output.index()]), ScalePower::One);
+    placer.push(Instruction::Output { arg }, state, node);
     Drafts {
         lines: placer.lines,
         maps: placer.maps,
+        results: values,
     }
 }
 
-/// The level of every node's result: the highest at which a reader takes it, 0 for the output.
-fn levels(graph: &Graph<Op>) -> Vec<u32> {
+/// The level at which readers find every node's result: the highest at which one of them takes it.
+pub(super) fn levels(graph: &Graph<Op>, placement: &Placement) -> Vec<u32> {
     let mut levels = vec![0; graph.len()];
+    levels[graph.output().index()] = placement.floor();
     for (id, node) in graph.iter().rev() {
-        let operand = levels[id.index()] + node.op.compute.levels();
+        if placement.is_refreshed(id) {
+            let level = &mut levels[id.index()];
+            *level = placement.refreshed_to(*level);
+        }
+        let computed = placement.computed_at(id, &levels).map_or(0, |level| level.0);
+        let operand = computed + node.op.compute.levels();
         for arg in &node.args {
             let level: &mut u32 = &mut levels[arg.index()];
             *level = operand.max(*level);
@@ -86,7 +116,7 @@ fn levels(graph: &Graph<Op>) -> Vec<u32> {
 
 /// How many levels each node takes, on the longest chain: names of the nodes on it, from the input on.
 pub(crate) fn longest_chain(graph: &Graph<Op>) -> Vec<NodeId> {
-    let levels = levels(graph);
+    let levels = levels(graph, &Placement::none(graph));
     let on_chain = |id: NodeId, node: &Node<Op>| {
         let operand = levels[id.index()] + node.op.compute.levels();
         node.args.iter().any(|arg| levels[arg.index()] == operand)
@@ -101,6 +131,8 @@ struct Placer {
     lines: Vec<Draft>,
     maps: Vec<LinearMap>,
     drops: BTreeMap<(ValueId, Level), ValueId>,
+    /// The node whose lines are placed.
+    source: NodeId,
 }
 
 impl Placer {
@@ -112,8 +144,15 @@ impl Placer {
             power,
             layout: node.op.layout,
             node: node.name.clone(),
+            source: self.source,
         });
         id
+    }
+
+    /// A fresh ciphertext is at the top of the chain, whose upper levels belong to bootstraps.
+    fn bootstrapped_input(&mut self, node: &Node<Op>, placement: &Placement, level: Level) -> ValueId {
+        let input = self.push(Instruction::Input, (placement.top(), ScalePower::One), node);
+        self.at_level(input, level)
     }
 
     /// A value at a level that is not above its own.
@@ -128,6 +167,7 @@ impl Placer {
         let dropped = Draft {
             op: Instruction::DropLevel { arg: value },
             level,
+            source: self.source,
             ..line.clone()
         };
         let id = ValueId(self.lines.len() as u32);

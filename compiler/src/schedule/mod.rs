@@ -1,37 +1,42 @@
 //! Turns a polynomial network into a program: levels, rescales, parameters, bounds and predicted errors.
 //!
 //! Packing depends on the number of slots and the noise on the parameters, so each ring degree is packed, placed and
-//! predicted before it is judged. The smallest one that is good enough is taken. What was placed here is checked elsewhere:
-//! `heron_plan::verify` derives every state again.
+//! predicted before it is judged. The smallest one that is good enough is taken; in the largest, programs that bootstrap are
+//! weighed against the one that does not. What was placed here is checked elsewhere: `heron_plan::verify` derives every state
+//! again.
 
+mod bootstrapped;
 mod causes;
+mod division;
+mod late;
+mod level_graph;
 mod levels;
 mod node_costs;
 mod noise;
 mod parameters;
+mod series_parallel;
 mod signs;
 mod tail;
+mod trials;
 mod values;
 
 use std::collections::BTreeMap;
 
-use heron_params::{Slots, chebyshev_value};
+use heron_params::chebyshev_value;
 use heron_plan::{CkksProgram, Instruction, Line, ValueId, Weights};
 
 pub use causes::{Causes, LayerCause, Room, Saving};
-pub use parameters::Candidate;
+pub use parameters::{Bootstraps, Candidate};
 
 use crate::calibrate::Samples;
 use crate::error::Infeasible;
 use crate::graph::Graph;
 use crate::he;
-use crate::pack::pack;
 use crate::slots::Packed;
 use causes::causes;
-use levels::{Draft, Drafts, longest_chain, place_levels};
-use node_costs::NodeCosts;
-use parameters::{Choice, Search};
-use values::{LineValues, dense_coefficients, line_values};
+use levels::{Draft, Drafts, longest_chain};
+use trials::{Chosen, Trials, Tried};
+use values::{View, dense_coefficients};
 
 /// The smallest ring that is tried, as a logarithm: smaller ones have no room for a product.
 const MIN_LOG_N: u32 = 12;
@@ -52,6 +57,8 @@ pub struct ScheduleOptions {
     pub precision_bits: f64,
     /// Base-2 logarithm of the largest ring degree.
     pub max_log_n: u32,
+    /// Levels that may follow one another without a bootstrap, at most; absent where the modulus decides.
+    pub max_depth: Option<u32>,
 }
 
 /// A program with everything that it refers to.
@@ -73,15 +80,6 @@ pub struct Scheduled {
     pub causes: Causes,
 }
 
-/// What was tried on the way to a program.
-#[derive(Default)]
-struct Tried {
-    /// Parameter sets, in order.
-    candidates: Vec<Candidate>,
-    /// What the network takes in each ring that it was packed for.
-    rings: Vec<NodeCosts>,
-}
-
 /// Schedules a network; `notes` says more about the activations, by node name.
 ///
 /// # Errors
@@ -95,44 +93,16 @@ pub fn schedule(
     notes: &BTreeMap<String, String>,
     options: &ScheduleOptions,
 ) -> Result<Scheduled, Box<Infeasible>> {
-    let mut tried = Tried::default();
-    let mut refusal = None;
+    let mut trials = Trials::new(graph, samples, options);
     for log_n in MIN_LOG_N..=options.max_log_n {
-        let packed = match pack(graph, Slots(1 << (log_n - 1))) {
-            Ok(packed) => packed,
-            Err(small) => {
-                let verdict = format!("`{}` needs {} slots", small.node, small.needed);
-                tried.candidates.push(Candidate {
-                    log_n,
-                    log_scale: None,
-                    digit_len: None,
-                    log_qp: None,
-                    precision_bits: None,
-                    verdict,
-                });
-                refusal = Some(Infeasible::slots(&small, options.max_log_n));
-                continue;
-            }
-        };
-        tried.rings.push(NodeCosts::of(&packed));
-        let drafts = place_levels(&packed);
-        let values = line_values(&drafts, &packed.weights, samples);
-        let bounds = bounds(&drafts, &values, &packed.weights, options.margin);
-        let search = Search {
-            drafts: &drafts,
-            values: &values,
-            noise_values: &values.thinned(noise_samples(&drafts)),
-            weights: &packed.weights,
-            bounds: &bounds,
-            wanted_bits: options.precision_bits,
-        };
-        if let Some(choice) = search.in_ring(log_n, &mut tried.candidates) {
-            return Ok(finish(packed, drafts, &values, &bounds, choice, notes, tried));
+        if let Some(ring) = trials.ring(log_n)
+            && let Some(chosen) = trials.chosen_in(&ring)
+        {
+            return Ok(finish(chosen, notes, trials.tried));
         }
-        refusal = Some(refuse(&packed, &drafts, &tried.candidates, options));
     }
     Err(Box::new(
-        refusal.unwrap_or_else(|| Infeasible::no_ring(options.max_log_n)),
+        trials.refusal.unwrap_or_else(|| Infeasible::no_ring(options.max_log_n)),
     ))
 }
 
@@ -152,7 +122,7 @@ fn noise_samples(drafts: &Drafts) -> usize {
 /// done to them is linear.
 ///
 /// A polynomial's operand is within its interval, margin included: its bound is what it reaches there.
-fn bounds(drafts: &Drafts, values: &LineValues, weights: &Weights, margin: f64) -> Vec<f64> {
+fn bounds(drafts: &Drafts, values: &View<'_>, weights: &Weights, margin: f64) -> Vec<f64> {
     let mut bounds = Vec::with_capacity(drafts.lines.len());
     for (index, line) in drafts.lines.iter().enumerate() {
         let bound = match &line.op {
@@ -160,9 +130,10 @@ fn bounds(drafts: &Drafts, values: &LineValues, weights: &Weights, margin: f64) 
                 .iter()
                 .map(|coefficients| largest_on_interval(coefficients))
                 .fold(0.0, f64::max),
-            Instruction::Rescale { arg } | Instruction::DropLevel { arg } | Instruction::Output { arg } => {
-                bounds[arg.index()]
-            }
+            Instruction::Rescale { arg }
+            | Instruction::DropLevel { arg }
+            | Instruction::Bootstrap { arg }
+            | Instruction::Output { arg } => bounds[arg.index()],
             Instruction::Input
             | Instruction::Linear { .. }
             | Instruction::Rotate { .. }
@@ -181,7 +152,7 @@ fn bounds(drafts: &Drafts, values: &LineValues, weights: &Weights, margin: f64) 
 
 /// The margin of a polynomial's operand ends where its interval does. An operand that leaves the interval on the samples
 /// themselves keeps its bound: `verify` refuses it.
-fn keep_intervals(drafts: &Drafts, values: &LineValues, bounds: &mut [f64]) {
+fn keep_intervals(drafts: &Drafts, values: &View<'_>, bounds: &mut [f64]) {
     for line in &drafts.lines {
         if let Instruction::Polynomial { arg, .. } = line.op {
             let bound = &mut bounds[arg.index()];
@@ -218,19 +189,22 @@ fn largest_on_interval(coefficients: &[f64]) -> f64 {
     around.map(at).fold(largest, f64::max) / excess(COARSE * FINE)
 }
 
-fn finish(
-    packed: Packed,
-    drafts: Drafts,
-    values: &LineValues,
-    bounds: &[f64],
-    choice: Choice,
-    notes: &BTreeMap<String, String>,
-    tried: Tried,
-) -> Scheduled {
-    let output = ValueId(drafts.lines.len() as u32 - 1);
-    let (largest_output, outputs) = (values.largest(output), values.of(output).to_vec());
-    let Drafts { lines, maps } = drafts;
-    let causes = causes(&tried.rings, &choice.params);
+fn finish(chosen: Chosen, notes: &BTreeMap<String, String>, tried: Tried) -> Scheduled {
+    let Chosen {
+        packed,
+        drafts,
+        bounds,
+        choice,
+        variant,
+        largest_output,
+        outputs,
+    } = chosen;
+    let Drafts { lines, maps, .. } = drafts;
+    let causes = match variant {
+        None => causes(&tried.rings, &choice.params),
+        // Levels between bootstraps have other causes than the length of the chain.
+        Some(_) => Causes::default(),
+    };
     let line = |((draft, &bound), &error): ((Draft, &f64), &f64)| Line {
         note: note(&draft, notes),
         op: draft.op,
@@ -240,10 +214,11 @@ fn finish(
         error,
         node: draft.node,
     };
-    let lines = lines.into_iter().zip(bounds).zip(&choice.errors).map(line).collect();
+    let lines = lines.into_iter().zip(&bounds).zip(&choice.errors).map(line).collect();
     Scheduled {
         program: CkksProgram {
             params: choice.params,
+            bootstrap: variant,
             maps,
             lines,
         },
@@ -271,6 +246,7 @@ fn note(draft: &Draft, notes: &BTreeMap<String, String>) -> String {
         | Instruction::AddConst { .. }
         | Instruction::Rescale { .. }
         | Instruction::DropLevel { .. }
+        | Instruction::Bootstrap { .. }
         | Instruction::Output { .. } => false,
     };
     if carries {
@@ -292,7 +268,9 @@ fn refuse(packed: &Packed, drafts: &Drafts, candidates: &[Candidate], options: &
     let best = in_largest
         .filter_map(|candidate| candidate.precision_bits)
         .reduce(f64::max);
+    let short = options.max_depth.filter(|&most| drafts.depth() > most);
     match best {
+        None if short.is_some() => Infeasible::depth(&chain, drafts.depth(), short.unwrap_or(0)),
         Some(bits) => Infeasible::precision(&chain, bits, options.precision_bits, options.max_log_n),
         None => Infeasible::modulus(&chain, drafts.depth(), options.max_log_n),
     }

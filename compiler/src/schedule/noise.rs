@@ -15,6 +15,7 @@
 
 use std::collections::BTreeMap;
 
+use heron_params::bootstrap::BootstrapPrecision;
 use heron_params::{ChebyshevSplit, CkksParams, NoiseModel, OperationNoise, ScalePower, chebyshev_derivative};
 use heron_plan::{Constant, Geometry, Instruction, LinearMap, SlotPolynomial, ValueId, Weights};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -36,6 +37,8 @@ pub(crate) struct Prediction<'a> {
     pub(crate) values: &'a LineValues,
     pub(crate) weights: &'a Weights,
     pub(crate) params: &'a CkksParams,
+    /// What a bootstrap adds; absent where there is none.
+    pub(crate) refresh: Option<BootstrapPrecision>,
 }
 
 /// The noise of one line.
@@ -239,6 +242,7 @@ impl Prediction<'_> {
             | Instruction::AddConst { arg, .. }
             | Instruction::Rescale { arg }
             | Instruction::DropLevel { arg }
+            | Instruction::Bootstrap { arg }
             | Instruction::Output { arg } => vec![(*arg, Slope::One)],
             Instruction::MulConst { arg, value } => vec![(*arg, Slope::Constant(value))],
             Instruction::Square { arg } => vec![(*arg, Slope::Value(*arg, 2.0))],
@@ -292,6 +296,17 @@ impl Prediction<'_> {
                 noise.add(probing, |s, e| Spread::keyed(variances[s][e]));
             }
             Instruction::Rescale { .. } => noise.add(probing, |_, _| Spread::keyed(rescale)),
+            Instruction::Bootstrap { arg } => {
+                let precision = self
+                    .refresh
+                    .expect("a program that bootstraps is predicted with a bootstrap");
+                let (x, refreshed) = (self.values.of(*arg), rescale + square(precision.deviation));
+                // A sine in the place of its argument, which differs by a cubic of it.
+                noise.add(probing, |s, e| {
+                    let cubic = precision.bias * square(x[s][e]) * x[s][e];
+                    Spread::keyed(refreshed).and(Spread::plain(square(cubic)))
+                });
+            }
             Instruction::DropLevel { arg } => {
                 // The integer that carries the value to the new scale is rounded: an error relative to the value.
                 let (relative, x) = (square(model.encode_const(line.level)), self.values.of(*arg));

@@ -4,10 +4,12 @@
 //! reach the wanted precision, the one with the cheapest key switches is taken. `q_0` is as large as the largest value
 //! asks. Everything is tried in a fixed order, so that the same program gets the same parameters.
 
+use heron_params::bootstrap::BootstrapPrecision;
 use heron_params::{ChainRequest, CkksParams, Level, ParamsError, ScalePower};
 use heron_plan::{Instruction, OpCounts, ValueId, Weights};
 use serde::{Deserialize, Serialize};
 
+use crate::schedule::bootstrapped::Bootstrapped;
 use crate::schedule::levels::Drafts;
 use crate::schedule::noise::{Prediction, precision_bits};
 use crate::schedule::values::LineValues;
@@ -40,8 +42,29 @@ pub struct Candidate {
     pub log_qp: Option<f64>,
     /// Predicted precision; absent where no scale fits, or nothing had to be predicted.
     pub precision_bits: Option<f64>,
+    /// What all key switches and bootstraps cost, in rotations at 24 limbs and N = 2^16; absent where no scale fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotations: Option<f64>,
+    /// The bootstraps on the way; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstraps: Option<Bootstraps>,
     /// What became of it.
     pub verdict: String,
+}
+
+/// The bootstraps of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bootstraps {
+    /// How many there are.
+    pub count: usize,
+    /// Levels that a network has between two of them.
+    pub levels_between: u32,
+    /// Bits that the worst slot keeps in one.
+    pub worst_bits: f64,
+    /// What the program would cost with bootstraps as late as possible, in rotations like the whole; absent where that leaves
+    /// too few levels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_rotations: Option<f64>,
 }
 
 /// A parameter set that is good enough, and the error bound of every line under it.
@@ -56,7 +79,7 @@ pub(crate) struct Choice {
 #[derive(Clone, Copy)]
 pub(crate) struct Search<'a> {
     pub(crate) drafts: &'a Drafts,
-    pub(crate) values: &'a LineValues,
+    pub(crate) largest_output: f64,
     /// The samples that noise is predicted from.
     pub(crate) noise_values: &'a LineValues,
     pub(crate) weights: &'a Weights,
@@ -66,7 +89,7 @@ pub(crate) struct Search<'a> {
 }
 
 /// What is known of a set before its noise is predicted.
-fn untried(log_n: u32, digit_len: u32, set: Option<&CkksParams>) -> Candidate {
+fn untried(log_n: u32, digit_len: u32, set: Option<&CkksParams>, rotations: Option<f64>) -> Candidate {
     let verdict = match set {
         Some(_) => "costlier",
         None => "the security table leaves room for no scale",
@@ -77,6 +100,8 @@ fn untried(log_n: u32, digit_len: u32, set: Option<&CkksParams>) -> Candidate {
         digit_len: Some(digit_len),
         log_qp: set.map(CkksParams::log_qp),
         precision_bits: None,
+        rotations,
+        bootstraps: None,
         verdict: verdict.to_owned(),
     }
 }
@@ -92,7 +117,10 @@ impl Search<'_> {
         let sets: Vec<(u32, Option<CkksParams>)> = sets.collect();
         let mut verdicts: Vec<Candidate> = sets
             .iter()
-            .map(|(len, set)| untried(log_n, *len, set.as_ref()))
+            .map(|(len, set)| {
+                let rotations = set.as_ref().map(|set| in_rotations(log_n, self.cost(set)));
+                untried(log_n, *len, set.as_ref(), rotations)
+            })
             .collect();
         let priced = sets
             .into_iter()
@@ -108,7 +136,8 @@ impl Search<'_> {
                 "coarser than one that is far too imprecise".clone_into(&mut verdicts[index].verdict);
                 continue;
             }
-            let (choice, candidate) = self.predict(set);
+            let (choice, mut candidate) = self.predict(set, None);
+            candidate.rotations = verdicts[index].rotations;
             verdicts[index] = candidate;
             if choice.precision_bits >= self.wanted_bits {
                 "chosen".clone_into(&mut verdicts[index].verdict);
@@ -124,22 +153,52 @@ impl Search<'_> {
         chosen
     }
 
-    fn predict(&self, params: CkksParams) -> (Choice, Candidate) {
+    /// What the cheapest set of a ring degree costs, whatever its noise.
+    pub(crate) fn least_cost(&self, log_n: u32) -> f64 {
+        let sets = (1..=self.drafts.depth() + 1).filter_map(|digit_len| self.largest_scale(log_n, digit_len));
+        let costs = sets.map(|set| self.cost(&set));
+        in_rotations(log_n, costs.fold(f64::INFINITY, f64::min))
+    }
+
+    /// The parameters of a program that bootstraps, if it is precise enough and no line overflows. Notes what was tried.
+    pub(crate) fn with_bootstraps(&self, program: &Bootstrapped, tried: &mut Vec<Candidate>) -> Option<Choice> {
+        let variant = &program.variant;
+        let (choice, mut candidate) = self.predict(variant.chain().clone(), Some(variant.precision()));
+        let bits = choice.precision_bits;
+        let verdict = if !self.has_headroom(variant.chain()) {
+            "values leave too little of the modulus".to_owned()
+        } else if bits < self.wanted_bits {
+            format!("{bits:.1} bits are less than {}", self.wanted_bits)
+        } else {
+            "chosen".to_owned()
+        };
+        let chosen = verdict == "chosen";
+        candidate.rotations = Some(program.rotations);
+        candidate.bootstraps = Some(program.bootstraps());
+        candidate.verdict = verdict;
+        tried.push(candidate);
+        chosen.then_some(choice)
+    }
+
+    fn predict(&self, params: CkksParams, refresh: Option<BootstrapPrecision>) -> (Choice, Candidate) {
         let prediction = Prediction {
             drafts: self.drafts,
             values: self.noise_values,
             weights: self.weights,
             params: &params,
+            refresh,
         };
         let errors = prediction.error_bounds();
         let output = ValueId(self.drafts.lines.len() as u32 - 1);
-        let precision_bits = precision_bits(errors[output.index()], self.values.largest(output));
+        let precision_bits = precision_bits(errors[output.index()], self.largest_output);
         let candidate = Candidate {
             log_n: params.log_n,
             log_scale: Some(params.log_scale),
             digit_len: Some(params.digit_len),
             log_qp: Some(params.log_qp()),
             precision_bits: Some(precision_bits),
+            rotations: None,
+            bootstraps: None,
             verdict: String::new(),
         };
         (
@@ -198,7 +257,7 @@ impl Search<'_> {
         })
     }
 
-    /// The cost of all key switches, in transforms of one limb.
+    /// The cost of all key switches but those of bootstraps, in transforms of one limb.
     fn cost(&self, params: &CkksParams) -> f64 {
         let counts = |op: &Instruction| match op {
             Instruction::Linear { map, .. } => self.drafts.maps[map.index()].counts(),
@@ -218,6 +277,7 @@ impl Search<'_> {
             | Instruction::MulConst { .. }
             | Instruction::Rescale { .. }
             | Instruction::DropLevel { .. }
+            | Instruction::Bootstrap { .. }
             | Instruction::Output { .. } => OpCounts::default(),
         };
         self.drafts
@@ -226,6 +286,15 @@ impl Search<'_> {
             .map(|line| key_switches(counts(&line.op)) * key_switch_transforms(params, line.level))
             .sum()
     }
+}
+
+/// Transforms of one limb in the rotation that programs are priced in: of `N = 2^16`, 24 limbs, 3 digits and 8 special primes.
+pub(crate) const REFERENCE_ROTATION: f64 = (3.0 + 2.0) * (24.0 + 8.0);
+
+/// Transforms of one limb in a ring, in rotations of the reference.
+pub(crate) fn in_rotations(log_n: u32, transforms: f64) -> f64 {
+    let ring = |log_n: u32| f64::from(log_n) * libm::exp2(f64::from(log_n));
+    transforms / REFERENCE_ROTATION * ring(log_n) / ring(16)
 }
 
 /// Key switches, in rotations with a decomposition of their own.

@@ -1,15 +1,18 @@
 //! Tests of scheduling: levels, bounds, parameters, predicted noise, refusals.
 
+use heron_params::Slots;
 use ndarray::{Array1, Array2};
 
 use super::*;
 use crate::graph::{GraphBuilder, NodeId};
 use crate::he::Op;
+use crate::pack::pack;
 
 const OPTIONS: ScheduleOptions = ScheduleOptions {
     margin: 1.25,
     precision_bits: 12.0,
     max_log_n: 16,
+    max_depth: None,
 };
 
 fn dense(rows: usize, cols: usize, seed: f64) -> Op {
@@ -274,4 +277,99 @@ fn the_longest_chain_skips_what_takes_no_level() {
         .map(|id| packed.graph.node(id).name.as_str())
         .collect();
     assert_eq!(names, ["fc0", "act1", "fc1"]);
+}
+
+/// Dense layers and squares whose values stay between 4 and 40, as many layers as asked for.
+fn deep_network(layers: usize) -> Graph<Op> {
+    const WIDTH: usize = 4;
+    let weights = |scale: f64| Array2::from_shape_fn((WIDTH, WIDTH), |(r, c)| scale * if r == c { 0.7 } else { 0.1 });
+    let mut out = GraphBuilder::default();
+    let mut last = out.push("x", Op::Input, &[], &[WIDTH]);
+    for layer in 0..layers {
+        // A value y between 0 and 1 becomes 4 + 2 y, its square 16 to 36, and y again.
+        let (scale, shift) = if layer == 0 {
+            (1.0, 5.0)
+        } else {
+            (2.0 / 20.0, 4.0 - 1.6)
+        };
+        let dense = Op::Dense {
+            weights: weights(scale).into_shared(),
+            bias: Array1::from_elem(WIDTH, shift).into_shared(),
+        };
+        last = out.push(&format!("fc{layer}"), dense, &[last], &[WIDTH]);
+        last = out.push(&format!("act{layer}"), Op::Square, &[last], &[WIDTH]);
+    }
+    out.finish(last)
+}
+
+#[test]
+fn a_network_deeper_than_any_ring_is_bootstrapped() {
+    let graph = deep_network(55);
+    let scheduled = scheduled(&graph);
+    let program = &scheduled.program;
+    let variant = program.bootstrap.as_ref().expect("it bootstraps");
+    assert_eq!(variant.check_secure(), Ok(()));
+    let chosen = scheduled
+        .candidates
+        .iter()
+        .find(|candidate| candidate.verdict == "chosen");
+    let bootstraps = chosen.and_then(|chosen| chosen.bootstraps).expect("it says so");
+    assert_eq!(bootstraps.count, program.n_bootstraps());
+    assert!(scheduled.precision_bits >= OPTIONS.precision_bits);
+    for line in &program.lines {
+        let Instruction::Bootstrap { arg } = line.op else {
+            continue;
+        };
+        let operand = &program.lines[arg.index()];
+        assert!(operand.bound <= 1.0 && operand.bound > 0.25, "{}", operand.bound);
+        assert_eq!(operand.level, variant.input_level());
+    }
+    let sample: Vec<f64> = samples(4).iter().next().expect("a sample").to_vec();
+    let exact = he::ClearPolynomial::new(&graph).output(&sample);
+    for (ours, exact) in run(&scheduled, &sample, &mut |_, _| 0.0).iter().zip(&exact) {
+        assert!((ours - exact).abs() <= 1e-9 * exact.abs(), "{ours} for {exact}");
+    }
+}
+
+#[test]
+fn a_limit_of_levels_asks_for_bootstraps() {
+    let options = ScheduleOptions {
+        max_depth: Some(6),
+        ..OPTIONS
+    };
+    let graph = deep_network(6);
+    let limited = schedule(&graph, &samples(4), &BTreeMap::new(), &options).expect("it fits");
+    assert!(limited.program.n_bootstraps() > 0);
+    let variant = limited.program.bootstrap.expect("it bootstraps");
+    assert!(variant.output_level().0 - variant.input_level().0 <= 6);
+    assert_eq!(scheduled(&graph).program.n_bootstraps(), 0);
+}
+
+#[test]
+fn dividing_values_makes_them_small_and_changes_no_bit_of_the_output() {
+    let graph = deep_network(3);
+    let packed = pack(&graph, Slots(4096)).expect("it fits");
+    let bounds: Vec<f64> = (0..packed.graph.len())
+        .map(|id| if id % 2 == 0 { 40.0 } else { 6.5 })
+        .collect();
+    let exponents = division::exponents(&packed.graph, &bounds);
+    // The input and the output stay; a value of 6.5 is divided by 8, its square by 64.
+    assert_eq!(exponents, [0, 3, 6, 3, 6, 0, 0]);
+    let divided = division::divided(&packed, &exponents);
+    let inputs = samples(4);
+    let inputs: Vec<&[f64]> = inputs.iter().collect();
+    let [before, after] = [&packed, &divided].map(|packed| crate::packed_clear::evaluate_packed(packed, &inputs));
+    assert_eq!(before, after);
+}
+
+#[test]
+fn values_that_cannot_be_divided_alike_stay() {
+    let mut out = GraphBuilder::default();
+    let x = out.push("x", Op::Input, &[], &[4]);
+    let fc = out.push("fc", dense(4, 4, 1.0), &[x], &[4]);
+    let square = out.push("square", Op::Square, &[fc], &[4]);
+    let sum = out.push("sum", Op::Add, &[fc, square], &[4]);
+    let last = out.push("last", dense(4, 4, 2.0), &[sum], &[4]);
+    let packed = pack(&out.finish(last), Slots(4096)).expect("it fits");
+    assert_eq!(division::exponents(&packed.graph, &[9.0; 5]), [0; 5]);
 }

@@ -3,6 +3,8 @@
 //! Bounds and noise are decided from these. They are computed without slots: that the slots hold them is what the semantic
 //! gate checks, and slots without an element are zero throughout.
 
+use std::collections::BTreeMap;
+
 use heron_params::chebyshev_value;
 use heron_plan::{Constant, Instruction, SlotPolynomial, ValueId, Weights};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -22,26 +24,78 @@ impl LineValues {
     pub(crate) fn of(&self, line: ValueId) -> &[Vec<f64>] {
         &self.tables[self.of_line[line.index()]]
     }
+}
 
-    /// The same for a number of samples, spread evenly over all.
-    pub(crate) fn thinned(&self, samples: usize) -> Self {
-        let pick = |table: &Vec<Vec<f64>>| {
-            let step = table.len().div_ceil(samples.max(1)).max(1);
-            table.iter().step_by(step).cloned().collect()
-        };
-        Self {
-            tables: self.tables.iter().map(pick).collect(),
-            of_line: self.of_line.clone(),
+/// The values of a program's lines as another placement of the same network finds them: among other lines, and divided by
+/// powers of two.
+pub(crate) struct View<'a> {
+    values: &'a LineValues,
+    /// The table of each line, and what its values are multiplied by.
+    lines: Vec<(usize, f64)>,
+}
+
+impl<'a> View<'a> {
+    /// The lines of `drafts`, a placement of the network that `values` are of, whose first placement is `reference`; the values of node
+    /// `n` are divided by `2^exponents[n]`.
+    pub(crate) fn new(values: &'a LineValues, reference: &Drafts, drafts: &Drafts, exponents: &[i32]) -> Self {
+        let moves = |op: &Instruction| matches!(op, Instruction::DropLevel { .. } | Instruction::Bootstrap { .. });
+        let computing = reference.lines.iter().zip(&values.of_line);
+        let mut computing = computing.filter(|(line, _)| !moves(&line.op)).map(|(_, &table)| table);
+        let mut lines: Vec<(usize, f64)> = Vec::with_capacity(drafts.lines.len());
+        for line in &drafts.lines {
+            let found = match line.op {
+                Instruction::DropLevel { arg } | Instruction::Bootstrap { arg } => lines[arg.index()],
+                _ => {
+                    let table = computing.next().expect("the same operations in the same order");
+                    (table, libm::exp2(-f64::from(exponents[line.source.index()])))
+                }
+            };
+            lines.push(found);
         }
+        Self { values, lines }
     }
 
     /// The largest magnitude of a line.
     pub(crate) fn largest(&self, line: ValueId) -> f64 {
-        self.of(line)
-            .iter()
-            .flatten()
-            .fold(0.0, |largest, value| value.abs().max(largest))
+        let (table, factor) = self.lines[line.index()];
+        factor * largest(&self.values.tables[table])
     }
+
+    /// One vector a sample.
+    pub(crate) fn of(&self, line: ValueId) -> Vec<Vec<f64>> {
+        let (table, factor) = self.lines[line.index()];
+        scaled(self.values.tables[table].iter(), factor)
+    }
+
+    /// A number of samples, spread evenly over all.
+    pub(crate) fn thinned(&self, samples: usize) -> LineValues {
+        let mut known: BTreeMap<(usize, u64), usize> = BTreeMap::new();
+        let mut thinned = LineValues {
+            tables: Vec::new(),
+            of_line: Vec::new(),
+        };
+        for &(table, factor) in &self.lines {
+            let index = *known.entry((table, factor.to_bits())).or_insert_with(|| {
+                let all = &self.values.tables[table];
+                let step = all.len().div_ceil(samples.max(1)).max(1);
+                thinned.tables.push(scaled(all.iter().step_by(step), factor));
+                thinned.tables.len() - 1
+            });
+            thinned.of_line.push(index);
+        }
+        thinned
+    }
+}
+
+fn scaled<'a>(table: impl Iterator<Item = &'a Vec<f64>>, factor: f64) -> Vec<Vec<f64>> {
+    table.map(|x| x.iter().map(|x| factor * x).collect()).collect()
+}
+
+fn largest(table: &[Vec<f64>]) -> f64 {
+    table
+        .iter()
+        .flatten()
+        .fold(0.0, |largest, value| value.abs().max(largest))
 }
 
 /// Evaluates a program on samples.
@@ -95,6 +149,7 @@ pub(crate) fn line_values(drafts: &Drafts, weights: &Weights, samples: &Samples)
             Instruction::Rotate { arg, .. }
             | Instruction::Rescale { arg }
             | Instruction::DropLevel { arg }
+            | Instruction::Bootstrap { arg }
             | Instruction::Output { arg } => {
                 values.of_line.push(values.of_line[arg.index()]);
                 continue;

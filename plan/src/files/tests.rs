@@ -1,5 +1,6 @@
 //! What is written is read, and what was changed is found.
 
+use heron_params::bootstrap::BootstrapPreset;
 use proptest::prelude::*;
 
 use super::*;
@@ -36,6 +37,35 @@ fn reads_what_it_wrote() {
         Ok(plan.client_spec().expect("a CKKS plan"))
     );
     assert_eq!(plan.hash(), Digest::of(&files().plan_json));
+}
+
+#[test]
+fn a_bootstrap_travels_in_the_plan_and_to_the_client() {
+    let variant = BootstrapPreset::named("small").expect("a preset of that name").build();
+    let plan = sample::bootstrap_plan(variant.expect("it builds"));
+    let mut files = PlanFiles::encode(&plan, &Weights::default()).expect("the plan is valid");
+    assert_eq!(files.decode(), Ok((plan.clone(), Weights::default())));
+    let client = ClientSpec::from_json(&files.client_json).expect("what was written");
+    let program = plan.program.ckks().expect("a CKKS plan");
+    assert_eq!(client.bootstrap, program.bootstrap);
+    assert_eq!(client.key_bytes(true), program.key_bytes(true));
+    // A client that relied on numbers that do not fit together would be refused, whoever signed them.
+    let mut forged = client.clone();
+    forged.keys.rotations.pop_first();
+    assert!(ClientSpec::from_json(forged.to_json().as_bytes()).is_err());
+    let text = String::from_utf8(files.plan_json).expect("JSON is UTF-8");
+    for (from, to) in [
+        ("\"log_slots\": 14", "\"log_slots\": 15"),
+        ("\"doublings\": ", "\"doublings\": 9"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        files.plan_json = text.replacen(from, to, 1).into_bytes();
+        let mut client = client.clone();
+        client.plan_hash = Digest::of(&files.plan_json);
+        files.client_json = client.to_json().into_bytes();
+        let error = files.decode().expect_err("it was forged");
+        assert_eq!(error.fault(), FileFault::Invalid, "{error}");
+    }
 }
 
 #[test]
@@ -144,7 +174,7 @@ fn unknown_fields_and_edited_text_are_refused() {
         ("\"op\": \"square\",", "\"op\": \"square\", \"fast\": true,"),
         ("\"op\": \"input\"", "\"op\": \"input\", \"fast\": true"),
         ("\"name\": \"sample\"", "\"name\":  \"sample\""),
-        ("\"op\": \"square\"", "\"op\": \"bootstrap\""),
+        ("\"op\": \"square\"", "\"op\": \"refresh\""),
         ("\"scheme\": \"ckks\"", "\"scheme\": \"bgv\""),
     ] {
         let error = forged(from, to).decode().expect_err("it was edited");

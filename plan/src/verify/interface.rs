@@ -156,6 +156,11 @@ pub(super) fn check_keys(report: &mut Report, client: &ClientSpec) {
             format!("at most {top}"),
         );
     }
+    let bootstrap = client.bootstrap.as_ref().filter(|variant| variant.validate().is_ok());
+    if bootstrap.is_some_and(|variant| !client.keys.covers(&variant.key_spec().evaluation)) {
+        let found = "keys that lack what the bootstrap shares with them";
+        report.add(Place::Plan, Rule::Bootstrap, found, "every rotation of its transforms");
+    }
     for &rotation in client.keys.rotations.keys() {
         if rotation.0 == 0 || rotation.0 >= slots.0 {
             report.add(Place::Plan, Rule::Rotation, rotation, format!("1 to {}", slots.0 - 1));

@@ -3,7 +3,7 @@
 use heron_params::{CkksParams, Level, ScalePower};
 
 use super::interface::check_constant;
-use super::{HEADROOM_BITS, Place, Report, Rule, interface};
+use super::{HEADROOM_BITS, Place, Report, Rule, bootstrap, interface};
 use crate::coverage::Content;
 use crate::{
     CkksProgram, Constant, Instruction, Line, LinearMap, MAX_POLYNOMIAL_DEGREE, MapId, Plan, SlotPolynomial, ValueId,
@@ -56,6 +56,12 @@ struct Expected {
 impl Checker<'_> {
     fn add(&mut self, rule: Rule, found: impl std::fmt::Display, expected: impl std::fmt::Display) {
         self.report.add(self.place.clone(), rule, found, expected);
+    }
+
+    fn add_all(&mut self, broken: impl IntoIterator<Item = bootstrap::Broken>) {
+        for (rule, found, expected) in broken {
+            self.add(rule, found, expected);
+        }
     }
 
     fn params(&self) -> &CkksParams {
@@ -173,6 +179,15 @@ impl Checker<'_> {
                     power: One,
                 })
             }
+            Instruction::Bootstrap { arg } => {
+                let operand = &self.program.lines[arg.index()];
+                self.require_power(arg, operand.power, One);
+                self.add_all(bootstrap::check_line(self.program, self.line, operand));
+                Some(Expected {
+                    level: None,
+                    power: One,
+                })
+            }
             Instruction::DropLevel { arg } => {
                 let (level, power) = state(arg);
                 self.require_power(arg, power, One);
@@ -256,6 +271,11 @@ impl Checker<'_> {
             &Instruction::Polynomial { arg, poly } => self.polynomial_content(arg, &poly),
             &Instruction::Square { arg } | &Instruction::Rescale { arg } | &Instruction::DropLevel { arg } => {
                 self.of(arg)
+            }
+            &Instruction::Bootstrap { arg } => {
+                let content = self.of(arg)?;
+                self.add_all(bootstrap::check_content(self.program, content));
+                Some(content)
             }
             &Instruction::Output { arg } => {
                 let content = self.of(arg)?;

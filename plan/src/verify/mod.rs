@@ -3,6 +3,7 @@
 //! Every line's level, power and slot contents are derived again from its operands' stated ones, so that one broken line
 //! is one error and not a cascade. All errors are reported, in order of the program.
 
+mod bootstrap;
 pub(crate) mod interface;
 mod lines;
 mod report;
@@ -27,7 +28,7 @@ const MAX_MAPS: usize = 1 << 12;
 /// All broken lines, maps, constants and statements of the interface.
 pub fn verify(plan: &Plan) -> Result<(), VerifyErrors> {
     match &plan.program {
-        Program::Ckks(program) => check_ckks(plan, program, program.params.check_secure()),
+        Program::Ckks(program) => check_ckks(plan, program, Security::Required),
         Program::Tfhe(program) => check_tfhe(plan, program),
     }
 }
@@ -38,7 +39,7 @@ pub fn verify(plan: &Plan) -> Result<(), VerifyErrors> {
 /// Those of [`verify`], but [`Rule::Security`].
 pub fn verify_insecure(plan: &Plan) -> Result<(), VerifyErrors> {
     match &plan.program {
-        Program::Ckks(program) => check_ckks(plan, program, program.params.validate()),
+        Program::Ckks(program) => check_ckks(plan, program, Security::Waived),
         Program::Tfhe(program) => check_tfhe(plan, program),
     }
 }
@@ -50,6 +51,9 @@ pub fn verify_insecure(plan: &Plan) -> Result<(), VerifyErrors> {
 pub(crate) fn verify_client(client: &ClientSpec) -> Result<(), VerifyErrors> {
     let mut report = Report::default();
     if params_hold(&mut report, client.params.check_secure()) {
+        if let Some(variant) = &client.bootstrap {
+            bootstrap::check(&mut report, variant, &client.params, Security::Required);
+        }
         let slots = client.params.slots();
         interface::check_text(&mut report, &Place::Plan, [&client.name]);
         interface::check_input(&mut report, &client.input, slots);
@@ -84,9 +88,21 @@ fn check_version(report: &mut Report, plan: &Plan) {
     }
 }
 
-fn check_ckks(plan: &Plan, program: &CkksProgram, params: Result<(), ParamsError>) -> Result<(), VerifyErrors> {
+/// Whether 128 bits are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Security {
+    Required,
+    /// For tests on small rings.
+    Waived,
+}
+
+fn check_ckks(plan: &Plan, program: &CkksProgram, security: Security) -> Result<(), VerifyErrors> {
     let mut report = Report::default();
     check_version(&mut report, plan);
+    let params = match security {
+        Security::Required => program.params.check_secure(),
+        Security::Waived => program.params.validate(),
+    };
     let arithmetic_works = params_hold(&mut report, params);
     if program.lines.len() > MAX_LINES || program.maps.len() > MAX_MAPS {
         let found = format!("{} lines and {} maps", program.lines.len(), program.maps.len());
@@ -94,6 +110,10 @@ fn check_ckks(plan: &Plan, program: &CkksProgram, params: Result<(), ParamsError
         report.add(Place::Plan, Rule::Limits, found, expected);
     } else if arithmetic_works {
         interface::check(&mut report, plan, program);
+        if let Some(variant) = &program.bootstrap {
+            bootstrap::check(&mut report, variant, &program.params, security);
+            bootstrap::check_use(&mut report, program);
+        }
         check_maps(&mut report, plan, program);
         lines::check(&mut report, plan, program);
     }

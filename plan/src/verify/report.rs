@@ -89,6 +89,8 @@ pub enum Rule {
     Fold,
     /// Polynomials have a degree of their parity, and operands in their interval.
     Polynomial,
+    /// The program's bootstrap fits its chain and its lines, and operands are within its bound.
+    Bootstrap,
     /// There is one `input` and one `output`.
     Interface,
     /// The client's part is complete and finite.
@@ -164,6 +166,7 @@ impl fmt::Display for Rule {
             Self::Babies => "baby steps",
             Self::Fold => "fold",
             Self::Polynomial => "polynomial",
+            Self::Bootstrap => "bootstrap",
             Self::Interface => "inputs and outputs",
             Self::Client => "client's part",
             Self::Range => "range of integers",

@@ -38,6 +38,7 @@ fn rename_args(op: &mut Instruction, rename: impl Fn(ValueId) -> ValueId) {
         | Instruction::Polynomial { arg, .. }
         | Instruction::Rescale { arg }
         | Instruction::DropLevel { arg }
+        | Instruction::Bootstrap { arg }
         | Instruction::Output { arg } => *arg = rename(*arg),
         Instruction::Add { lhs, rhs } | Instruction::Sub { lhs, rhs } | Instruction::Mul { lhs, rhs } => {
             *lhs = rename(*lhs);

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use heron_ckks::bootstrap::BootstrapKeys;
 use heron_ckks::{Ciphertext, Context, Encoder, EvaluationKeys, Kernels, Rng, SecretKey, decrypt, encrypt_secret};
 use heron_params::ScalePower;
 use heron_plan::CkksProgram;
 
 use super::Bench;
 use crate::machines::{CkksMachine, Clear, ClearValue, Noisy};
+use crate::sessions::ServerKeys;
 
 /// The exact machine.
 pub struct ClearBench {
@@ -81,8 +83,13 @@ impl Bench for CkksBench {
         let context = Context::new(program.params.clone(), Kernels::best()).expect("the cases' parameters are valid");
         let mut rng = Rng::insecure_deterministic(7);
         let secret = SecretKey::generate(&context, &mut rng);
-        let keys = EvaluationKeys::generate(&context, &secret, &program.key_spec(), &mut rng, &mut |_| {});
-        let keys = Arc::new(keys.expect("the cases' keys fit their parameters"));
+        let evaluation = EvaluationKeys::generate(&context, &secret, &program.key_spec(), &mut rng, &mut |_| {});
+        let mut of_bootstrap = |variant| BootstrapKeys::generate(&context, &secret, variant, &mut rng);
+        let bootstrap = program.bootstrap.as_ref().map(&mut of_bootstrap).transpose();
+        let keys = ServerKeys {
+            evaluation: Arc::new(evaluation.expect("the cases' keys fit their parameters")),
+            bootstrap: bootstrap.expect("the cases' bootstraps fit their rings").map(Arc::new),
+        };
         let machine = CkksMachine::new(context.clone(), keys, 1 << 20);
         Self {
             encoder: Encoder::new(context.clone()),

@@ -1,5 +1,6 @@
 //! Builds programs by hand, line by line, with bounds and errors that the noise model predicts.
 
+use heron_params::bootstrap::BootstrapParams;
 use heron_params::{
     ChebyshevSplit, CkksParams, Level, NoiseModel, OperationNoise, Rotation, ScalePower, chebyshev_derivative,
     chebyshev_value,
@@ -26,6 +27,7 @@ impl ProgramBuilder {
     pub fn new(params: CkksParams, input_bound: f64) -> Self {
         let program = CkksProgram {
             params,
+            bootstrap: None,
             maps: Vec::new(),
             lines: Vec::new(),
         };
@@ -35,6 +37,13 @@ impl ProgramBuilder {
             entries: Vec::new(),
             input_bound,
         }
+    }
+
+    /// An empty program on the chain of a bootstrap; inputs have slots of at most `input_bound`.
+    pub fn bootstrapping(variant: BootstrapParams, input_bound: f64) -> Self {
+        let mut builder = Self::new(variant.chain().clone(), input_bound);
+        builder.program.bootstrap = Some(variant);
+        builder
     }
 
     /// The program, its constants and their entries.
@@ -82,6 +91,23 @@ impl ProgramBuilder {
         let line = &mut self.program.lines[id.index()];
         line.level = level;
         line.error += rescaled;
+        id
+    }
+
+    /// Appends a bootstrap to a level.
+    ///
+    /// # Panics
+    /// If the program has no bootstrap: a mistake of the test.
+    pub fn bootstrap(&mut self, arg: ValueId, level: Level) -> ValueId {
+        let id = self.line(Instruction::Bootstrap { arg });
+        let variant = self.program.bootstrap.as_ref().expect("the program was begun with one");
+        let (precision, dropped) = (
+            variant.precision(),
+            NoiseModel::new(&self.program.params).rescale(level),
+        );
+        let line = &mut self.program.lines[id.index()];
+        line.level = level;
+        line.error += precision.bias + SIGMAS * (precision.deviation + dropped);
         id
     }
 
@@ -145,9 +171,10 @@ impl ProgramBuilder {
                 let (bound, error) = self.predict_linear(*map, &x);
                 stated(op, doubled, bound, error)
             }
-            Instruction::Input | Instruction::DropLevel { .. } | Instruction::Output { .. } => {
-                stated(op, kept, x.bound, x.error)
-            }
+            Instruction::Input
+            | Instruction::DropLevel { .. }
+            | Instruction::Bootstrap { .. }
+            | Instruction::Output { .. } => stated(op, kept, x.bound, x.error),
         }
     }
 

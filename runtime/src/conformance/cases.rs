@@ -6,6 +6,7 @@ use heron_plan::{
     ValueId, VectorLayout,
 };
 
+use super::bootstraps::bootstrap_cases;
 use super::{Case, INSECURE_SMALL_RING, ProgramBuilder};
 
 /// Slots of the inputs are at most this.
@@ -20,7 +21,7 @@ fn n_slots() -> usize {
 }
 
 /// Numbers without a pattern that a wrong rotation could keep.
-fn numbers(seed: usize, n: usize) -> Vec<f64> {
+pub(super) fn numbers(seed: usize, n: usize) -> Vec<f64> {
     let value = |i: usize| ((i * 37 + seed * 101 + i * i * 11) % 257) as f64 / 128.0 - 1.0;
     (0..n).map(value).collect()
 }
@@ -61,6 +62,7 @@ pub fn cases() -> Vec<Case> {
     all.extend(product_cases());
     all.extend(polynomial_cases());
     all.extend(linear_cases());
+    all.extend(bootstrap_cases());
     all.push(two_layers());
     all
 }

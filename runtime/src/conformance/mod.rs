@@ -4,6 +4,7 @@
 //! every comparison is the error that the program's own line states.
 
 mod benches;
+mod bootstraps;
 mod builder;
 mod cases;
 
@@ -14,6 +15,7 @@ use crate::interpreter::{Fusion, RunError, run};
 use crate::machine::{Machine, MachineError};
 
 pub use benches::{CkksBench, ClearBench, NoisyBench};
+pub use bootstraps::INSECURE_BOOTSTRAP;
 pub use builder::ProgramBuilder;
 pub use cases::cases;
 
@@ -133,7 +135,8 @@ pub fn check<B: Bench>(case: &Case) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks that a machine refuses operands of unequal states, wrong scales, and levels that do not exist.
+/// Checks that a machine refuses operands of unequal states, wrong scales, and levels that do not exist, and what cannot be
+/// bootstrapped.
 ///
 /// # Errors
 /// [`Failure::Accepted`].
@@ -166,7 +169,8 @@ pub fn check_refusals<B: Bench>() -> Result<(), Failure> {
         ("a rescale below level 0", rescaled_product(machine, &bottom)),
     ];
     let accepted = refused.iter().find(|(_, result)| result.is_ok());
-    accepted.map_or(Ok(()), |(what, _)| Err(Failure::Accepted(what)))
+    accepted.map_or(Ok(()), |(what, _)| Err(Failure::Accepted(what)))?;
+    bootstraps::check_refusals::<B>()
 }
 
 const TWICE: crate::machine::ResolvedConstant<'static> = crate::machine::ResolvedConstant::Scalar(2.0);

@@ -146,7 +146,7 @@ fn inspect_client(path: &Path) -> Result<FileInfo, FileError> {
         ClientFile::Ckks(spec) => FileInfo::Client {
             version: spec.format_version,
             plan_hash: spec.plan_hash,
-            evaluation_key_bytes: spec.keys.bytes(&spec.params, true),
+            evaluation_key_bytes: spec.key_bytes(true),
             name: spec.name,
             input_shape: spec.input.shape,
             output_shape: spec.output.shape,

@@ -3,15 +3,18 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use heron_ckks::bootstrap::BootstrapKeys;
 use heron_ckks::{Context, EvaluationKeys, PublicKey, ReadError, SecretKey};
+use heron_params::bootstrap::BootstrapParams;
 use heron_plan::{ClientSpec, Digest};
 
 use super::atomic::{Access, Overwrite, check_output_path, write_directory, write_file};
 use super::container::{ContainerReader, ContainerWriter};
 use super::stream::{StreamReader, StreamWriter};
 use super::{ContainerError, FileError, FileKind, require_free};
-use crate::sessions::{KeySet, KeygenOptions};
+use crate::sessions::{KeySet, KeygenOptions, ServerKeys};
 
 /// What each of the three files has beyond its keys, generously.
 const FRAME_BYTES: u64 = 64 << 10;
@@ -46,7 +49,7 @@ impl KeyFiles {
         } else {
             0
         };
-        let keys = spec.keys.bytes(&spec.params, true) + n + public;
+        let keys = spec.key_bytes(true) + n + public;
         keys + keys / 1024 + 3 * FRAME_BYTES
     }
 
@@ -81,7 +84,8 @@ pub fn write_keys(
             keys.secret.write_to(out)
         })?;
         write_stream(&files.evaluation, FileKind::EvaluationKeys, plan_hash, |out| {
-            keys.evaluation.write_to(out)
+            keys.server.evaluation.write_to(out)?;
+            keys.server.bootstrap.iter().try_for_each(|keys| keys.write_to(out))
         })?;
         let Some(public) = &keys.public else { return Ok(()) };
         write_stream(&files.public, FileKind::PublicKey, plan_hash, |out| {
@@ -131,16 +135,26 @@ pub fn read_public_key(path: &Path, context: &Context, plan_hash: Digest) -> Res
     })
 }
 
-/// Reads `eval.key`.
+/// Reads `eval.key`, of a plan with the given bootstrap.
 ///
 /// # Cost
-/// The keys in memory ([`heron_params::KeySpec::bytes`], both halves) and one record of the file.
+/// The keys in memory ([`heron_plan::ClientSpec::key_bytes`], both halves) and one record of the file.
 ///
 /// # Errors
 /// [`FileError::Missing`], [`FileError::Container`], [`FileError::OtherPlan`], [`FileError::Io`].
-pub fn read_evaluation_keys(path: &Path, context: &Context, plan_hash: Digest) -> Result<EvaluationKeys, FileError> {
+pub fn read_evaluation_keys(
+    path: &Path,
+    context: &Context,
+    plan_hash: Digest,
+    bootstrap: Option<&BootstrapParams>,
+) -> Result<ServerKeys, FileError> {
     read_stream(path, FileKind::EvaluationKeys, plan_hash, |input| {
-        EvaluationKeys::read_from(input, context)
+        let evaluation = Arc::new(EvaluationKeys::read_from(input, context)?);
+        let bootstrap = bootstrap.map(|variant| BootstrapKeys::read_from(input, context, variant));
+        Ok(ServerKeys {
+            evaluation,
+            bootstrap: bootstrap.transpose()?.map(Arc::new),
+        })
     })
 }
 

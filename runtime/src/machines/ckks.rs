@@ -1,24 +1,55 @@
-//! The encrypted machine: every instruction is one operation of the CKKS evaluator.
+//! The encrypted machine: every instruction is one operation of the CKKS evaluator, or one bootstrap.
 
 use std::sync::{Arc, OnceLock};
 
-use heron_ckks::{Ciphertext, EvalError, EvaluationKeys, Evaluator, GiantStep, LinearTransform, Polynomial, Term};
+use heron_ckks::bootstrap::Bootstrapper;
+use heron_ckks::{Ciphertext, EvalError, Evaluator, GiantStep, LinearTransform, Polynomial, Term};
+use heron_params::bootstrap::BootstrapParams;
 use heron_params::{Level, Rotation};
 use heron_plan::Diagonals;
 
 use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, ResolvedPolynomial, State};
+use crate::sessions::ServerKeys;
 
 /// Evaluates plans on ciphertexts. It holds evaluation keys and no secret.
 pub struct CkksMachine {
     evaluator: Evaluator,
+    keys: ServerKeys,
+    /// Of what is kept, the part that bootstraps may keep.
+    bootstrap_cache_bytes: u64,
+    /// Prepared by the first bootstrap, or before it.
+    bootstrapper: OnceLock<Bootstrapper>,
 }
 
 impl CkksMachine {
-    /// A machine that keeps encoded plaintexts of linear maps up to a number of bytes.
-    pub fn new(context: Arc<heron_ckks::Context>, keys: Arc<EvaluationKeys>, cache_bytes: u64) -> Self {
+    /// A machine that keeps encoded plaintexts of linear maps, and of bootstraps, up to a number of bytes.
+    pub fn new(context: Arc<heron_ckks::Context>, keys: ServerKeys, cache_bytes: u64) -> Self {
+        let bootstrap_cache_bytes = keys.bootstrap.as_ref().map_or(0, |_| cache_bytes / 2);
         Self {
-            evaluator: Evaluator::with_cache(context, keys, cache_bytes),
+            evaluator: Evaluator::with_cache(context, keys.evaluation.clone(), cache_bytes - bootstrap_cache_bytes),
+            keys,
+            bootstrap_cache_bytes,
+            bootstrapper: OnceLock::new(),
         }
+    }
+
+    /// Computes the transforms of a bootstrap.
+    ///
+    /// # Errors
+    /// [`MachineError::NoBootstrapKeys`], and what the scheme refuses.
+    pub fn prepare_bootstrap(&self, variant: &BootstrapParams) -> Result<(), MachineError> {
+        self.bootstrapper(variant).map(|_| ())
+    }
+
+    /// The evaluation of a variant: one program has one.
+    fn bootstrapper(&self, variant: &BootstrapParams) -> Result<&Bootstrapper, MachineError> {
+        if let Some(known) = self.bootstrapper.get().filter(|known| known.params() == variant) {
+            return Ok(known);
+        }
+        let own = self.keys.bootstrap.clone().ok_or(MachineError::NoBootstrapKeys)?;
+        let (context, shared) = (self.evaluator.context(), self.keys.evaluation.clone());
+        let prepared = Bootstrapper::new(context, variant.clone(), shared, own, self.bootstrap_cache_bytes)?;
+        Ok(self.bootstrapper.get_or_init(|| prepared))
     }
 
     /// Encodes the diagonals of a map for operands of a level, as far as the cache has room for them.
@@ -31,7 +62,11 @@ impl CkksMachine {
 
     /// Bytes of encoded plaintexts that are kept for the next run.
     pub fn cached_bytes(&self) -> u64 {
-        self.evaluator.cached_bytes()
+        let of_bootstraps = self
+            .bootstrapper
+            .get()
+            .map_or(0, |known| known.evaluator().cached_bytes());
+        self.evaluator.cached_bytes() + of_bootstraps
     }
 
     fn slots(&self) -> usize {
@@ -192,6 +227,16 @@ impl Machine for CkksMachine {
 
     fn mul_rescale(&mut self, lhs: &Ciphertext, rhs: &Ciphertext) -> Result<Ciphertext, MachineError> {
         Ok(self.evaluator.mul_rescale(lhs, rhs)?)
+    }
+
+    fn bootstrap(
+        &mut self,
+        arg: &Ciphertext,
+        variant: &BootstrapParams,
+        to: Level,
+    ) -> Result<Ciphertext, MachineError> {
+        let refreshed = self.bootstrapper(variant)?.bootstrap(arg)?;
+        Ok(self.evaluator.drop_level(&refreshed, to)?)
     }
 
     fn output(&mut self, arg: &Ciphertext) -> Result<Ciphertext, MachineError> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use heron_params::bootstrap::{BootstrapParams, INPUT_BOUND};
 use heron_params::{CkksParams, Level, Rotation, ScalePower, chebyshev_value};
 use heron_plan::{Diagonals, LinearMap, MapId};
 
@@ -9,6 +10,9 @@ use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, Resol
 
 /// Diagonals of the linear maps are kept up to this many bytes in all, and computed again beyond.
 const DIAGONAL_BUDGET_BYTES: usize = 256 << 20;
+
+/// By how much a slot may exceed what a bootstrap takes: roundings of what maps values onto it.
+const BOUND_TOLERANCE: f64 = 1e-6;
 
 /// A value of the clear machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,6 +131,28 @@ fn needs(value: &ClearValue, needed: ScalePower) -> Result<(), MachineError> {
 /// The same state, or the state of a product.
 fn with_power(state: State, power: ScalePower) -> State {
     State { power, ..state }
+}
+
+/// The same slots at a new level; refuses what a bootstrap would get wrong.
+pub(super) fn bootstrapped(
+    arg: &ClearValue,
+    variant: &BootstrapParams,
+    to: Level,
+    tolerance: f64,
+) -> Result<ClearValue, MachineError> {
+    needs(arg, ScalePower::One)?;
+    let from = arg.state.level;
+    if from < variant.input_level() || to > variant.output_level() {
+        return Err(MachineError::NoLevel { from });
+    }
+    // NaN is within no bound.
+    if !arg.slots.iter().all(|x| x.abs() <= INPUT_BOUND + tolerance) {
+        return Err(MachineError::OverBound);
+    }
+    Ok(ClearValue {
+        slots: arg.slots.clone(),
+        state: State { level: to, ..arg.state },
+    })
 }
 
 fn zip(lhs: &ClearValue, rhs: &[f64], state: State, op: impl Fn(f64, f64) -> f64) -> ClearValue {
@@ -259,6 +285,15 @@ impl Machine for Clear {
             slots: arg.slots.clone(),
             state: State { level: to, ..arg.state },
         })
+    }
+
+    fn bootstrap(
+        &mut self,
+        arg: &ClearValue,
+        variant: &BootstrapParams,
+        to: Level,
+    ) -> Result<ClearValue, MachineError> {
+        bootstrapped(arg, variant, to, BOUND_TOLERANCE)
     }
 
     fn output(&mut self, arg: &ClearValue) -> Result<ClearValue, MachineError> {

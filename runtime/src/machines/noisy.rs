@@ -4,14 +4,18 @@
 //! of rescales and key switches is multiplied by the secret, whose size differs from slot to slot and stays what it is: one
 //! machine is one key.
 
+use heron_params::bootstrap::BootstrapParams;
 use heron_params::{ChebyshevSplit, CkksParams, Level, NoiseModel, OperationNoise, Rotation, ScalePower};
 use heron_plan::Diagonals;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-use super::clear::rotated;
+use super::clear::{bootstrapped, rotated};
 use super::{Clear, ClearValue};
 use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, ResolvedPolynomial, State};
+
+/// By how much noise may take a slot over the bound of a bootstrap: the modular reduction has room for it.
+const BOOTSTRAP_TOLERANCE: f64 = 1e-2;
 
 /// Simulates what the encrypted evaluation would give.
 #[derive(Debug)]
@@ -230,6 +234,21 @@ impl Machine for Noisy {
         let (factor, rescale) = (self.model().encode_const(to), self.model().rescale(to));
         let scaled = self.disturb_factor(exact, arg, factor);
         Ok(self.disturb_keyed(scaled, rescale))
+    }
+
+    /// The reduction puts a sine in the place of its argument, which takes a cubic part of every value; all else is noise.
+    fn bootstrap(
+        &mut self,
+        arg: &ClearValue,
+        variant: &BootstrapParams,
+        to: Level,
+    ) -> Result<ClearValue, MachineError> {
+        let mut refreshed = bootstrapped(arg, variant, to, BOOTSTRAP_TOLERANCE)?;
+        let precision = variant.precision();
+        for slot in &mut refreshed.slots {
+            *slot -= precision.bias * slot.powi(3);
+        }
+        Ok(self.disturb_keyed(refreshed, precision.deviation))
     }
 
     fn output(&mut self, arg: &ClearValue) -> Result<ClearValue, MachineError> {

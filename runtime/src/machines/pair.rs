@@ -1,5 +1,6 @@
 //! Two machines side by side, so that every line of one can be compared with the other.
 
+use heron_params::bootstrap::BootstrapParams;
 use heron_params::{Level, Rotation};
 
 use crate::machine::{Machine, MachineError, ResolvedConstant, ResolvedMap, ResolvedPolynomial, State};
@@ -116,6 +117,20 @@ impl<A: Machine, B: Machine> Machine for Pair<A, B> {
         Ok(PairValue {
             left: self.left.drop_level(&arg.left, to)?,
             right: self.right.drop_level(&arg.right, to)?,
+        })
+    }
+
+    fn bootstrap(
+        &mut self,
+        arg: &Self::Value,
+        variant: &BootstrapParams,
+        to: Level,
+    ) -> Result<Self::Value, MachineError> {
+        // The right one first: an exact machine says what is wrong before an encrypted one has taken its time.
+        let right = self.right.bootstrap(&arg.right, variant, to)?;
+        Ok(PairValue {
+            left: self.left.bootstrap(&arg.left, variant, to)?,
+            right,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use heron_ckks::bootstrap::BootstrapKeys;
 use heron_ckks::{Context, EvaluationKeys, PublicKey, Rng, SecretKey};
 use heron_plan::ClientSpec;
 
@@ -14,18 +15,27 @@ pub struct KeygenOptions {
     pub public: bool,
 }
 
+/// The keys of a server: they evaluate, and reveal nothing.
+#[derive(Clone)]
+pub struct ServerKeys {
+    /// Relinearization and rotations, those of a bootstrap among them.
+    pub evaluation: Arc<EvaluationKeys>,
+    /// What only a bootstrap has; absent where nothing is bootstrapped.
+    pub bootstrap: Option<Arc<BootstrapKeys>>,
+}
+
 /// The keys of one client.
 pub struct KeySet {
     /// Stays with the client.
     pub secret: SecretKey,
     /// Go to the server.
-    pub evaluation: Arc<EvaluationKeys>,
+    pub server: ServerKeys,
     /// Goes to whom may encrypt.
     pub public: Option<PublicKey>,
 }
 
-/// Makes the keys of a plan. `progress` is told the bytes of evaluation keys that are done;
-/// [`heron_params::KeySpec::bytes`] in memory is their total.
+/// Makes the keys of a plan. `progress` is told the bytes of the server's keys that are done;
+/// [`ClientSpec::key_bytes`] in memory is their total.
 ///
 /// # Errors
 /// [`SessionError::Scheme`] where the client description asks for keys that its parameters do not allow.
@@ -38,10 +48,18 @@ pub fn keygen(
 ) -> Result<KeySet, SessionError> {
     let secret = SecretKey::generate(context, rng);
     let evaluation = EvaluationKeys::generate(context, &secret, &spec.keys, rng, progress)?;
+    let of_bootstrap = |variant| BootstrapKeys::generate(context, &secret, variant, rng).map(Arc::new);
+    let bootstrap = spec.bootstrap.as_ref().map(of_bootstrap).transpose()?;
+    if bootstrap.is_some() {
+        progress(spec.key_bytes(false));
+    }
     let public = options.public.then(|| PublicKey::generate(context, &secret, rng));
     Ok(KeySet {
         secret,
-        evaluation: Arc::new(evaluation),
+        server: ServerKeys {
+            evaluation: Arc::new(evaluation),
+            bootstrap,
+        },
         public,
     })
 }

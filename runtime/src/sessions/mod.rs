@@ -15,7 +15,7 @@ use crate::machine::State;
 
 pub use client::{Client, DecryptOptions, PublicClient};
 pub use error::SessionError;
-pub use keygen::{KeySet, KeygenOptions, keygen};
+pub use keygen::{KeySet, KeygenOptions, ServerKeys, keygen};
 pub use server::{RunProgress, Server, ServerOptions};
 
 /// Whether parameters below 128 bits of security are accepted.

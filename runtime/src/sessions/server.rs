@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use heron_ckks::{Ciphertext, Context, EvaluationKeys};
-use heron_params::KeySpec;
+use heron_ckks::{Ciphertext, Context};
 use heron_plan::{Plan, Weights};
 
-use super::{CiphertextBatch, SessionError, StoredCiphertext, ckks_program};
+use super::{CiphertextBatch, ServerKeys, SessionError, StoredCiphertext, ckks_program};
 use crate::Error;
 use crate::files::PlanBundle;
 use crate::interpreter::{Fusion, PlannedMap, RunError, Step, planned_maps, run};
@@ -45,7 +44,7 @@ impl Server {
     pub fn new(
         bundle: PlanBundle,
         context: Arc<Context>,
-        keys: Arc<EvaluationKeys>,
+        keys: ServerKeys,
         options: ServerOptions,
     ) -> Result<Self, SessionError> {
         let program = ckks_program(&bundle.plan)?;
@@ -54,7 +53,8 @@ impl Server {
                 reason: "its parameters are not those of the keys",
             });
         }
-        if !covers(&keys.spec(), &program.key_spec()) {
+        let covered = keys.evaluation.spec().covers(&program.key_spec());
+        if !covered || keys.bootstrap.is_some() != program.bootstrap.is_some() {
             return Err(SessionError::MissingKeys);
         }
         let machine = CkksMachine::new(context.clone(), keys, options.cache_bytes);
@@ -70,13 +70,17 @@ impl Server {
         &self.bundle.plan
     }
 
-    /// Encodes the plaintexts of all linear maps, as far as the cache has room for them: once for a session, before its
-    /// first run, which would do it otherwise.
+    /// Encodes the plaintexts of all linear maps, as far as the cache has room for them, and computes the transforms of a
+    /// bootstrap: once for a session, before its first run, which would do it otherwise.
     ///
     /// # Errors
     /// [`RunError`].
     pub fn prepare(&self) -> Result<(), Error> {
         let program = ckks_program(&self.bundle.plan)?;
+        if let Some(variant) = &program.bootstrap {
+            let prepared = self.machine.prepare_bootstrap(variant);
+            prepared.map_err(|_| SessionError::MissingKeys)?;
+        }
         for PlannedMap { line, map, level } in planned_maps(program, &self.bundle.weights)? {
             let prepared = self.machine.prepare_linear(map, level);
             prepared.map_err(|source| RunError::Machine {
@@ -136,10 +140,4 @@ impl Server {
             ciphertexts,
         })
     }
-}
-
-/// Whether every needed key is there, deep enough.
-fn covers(present: &KeySpec, needed: &KeySpec) -> bool {
-    let deep = |(rotation, level)| present.rotations.get(rotation) >= Some(level);
-    present.relinearize >= needed.relinearize && needed.rotations.iter().all(deep)
 }

@@ -18,7 +18,7 @@ use heron_runtime::files::{
 use heron_runtime::outputs::Rounding;
 use heron_runtime::samples::{RangePolicy, prepare};
 use heron_runtime::sessions::{
-    CiphertextBatch, Client, DecryptOptions, KeySet, KeygenOptions, Server, ServerOptions, StoredCiphertext,
+    CiphertextBatch, Client, DecryptOptions, KeySet, KeygenOptions, Server, ServerKeys, ServerOptions, StoredCiphertext,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -80,9 +80,9 @@ fn the_whole_way_through_files() {
         .expect("it fits");
     write_ciphertexts(&x, &batch, Overwrite::Refuse).expect("it is new");
 
-    let evaluation = read_evaluation_keys(&files.evaluation, &context, hash).expect("it is whole");
+    let evaluation = read_evaluation_keys(&files.evaluation, &context, hash, None).expect("it is whole");
     let options = ServerOptions { cache_bytes: 0 };
-    let mut server = Server::new(bundle, context.clone(), Arc::new(evaluation), options).expect("the keys fit");
+    let mut server = Server::new(bundle, context.clone(), evaluation, options).expect("the keys fit");
     let received = read_ciphertexts(&x, &context, hash).expect("it is whole");
     assert_eq!(received, batch);
     let results = server.run(&received, &mut |_| {}).expect("it runs");
@@ -160,7 +160,10 @@ impl Small {
         };
         let keys = KeySet {
             secret,
-            evaluation: Arc::new(keys),
+            server: ServerKeys {
+                evaluation: Arc::new(keys),
+                bootstrap: None,
+            },
             public,
         };
         let keys = write_keys(&scratch.path().join("keys"), hash, &keys, Overwrite::Refuse).expect("it is new");
@@ -190,7 +193,7 @@ impl Small {
         match kind {
             FileKind::SecretKey => read_secret_key(path, context, hash).map(drop),
             FileKind::PublicKey => read_public_key(path, context, hash).map(drop),
-            FileKind::EvaluationKeys => read_evaluation_keys(path, context, hash).map(drop),
+            FileKind::EvaluationKeys => read_evaluation_keys(path, context, hash, None).map(drop),
             FileKind::Ciphertexts => read_ciphertexts(path, context, hash).map(drop),
         }
     }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use heron_ckks::{Context, Kernels, Rng};
+use heron_params::bootstrap::BootstrapParams;
 use heron_params::{ChainRequest, CkksParams, Rotation};
 use heron_plan::{
     BabyGiant, CalibratedRange, ClientSpec, Constant, Digest, FORMAT_VERSION, Geometry, InputSpec, Instruction,
     LinearMap, Normalization, OutputSpec, Plan, Program, Provenance, VectorLayout,
 };
-use heron_runtime::conformance::ProgramBuilder;
+use heron_runtime::conformance::{INSECURE_BOOTSTRAP, ProgramBuilder};
 use heron_runtime::files::{Elements, PlanBundle, Tensor};
 use heron_runtime::sessions::{KeySet, KeygenOptions, Security, keygen, open_context};
 
@@ -100,6 +101,26 @@ pub(crate) fn bundle(name: &str) -> PlanBundle {
         program: Program::Ckks(program),
         constants,
     };
+    PlanBundle::new(plan, weights)
+}
+
+/// A plan that squares 12 numbers after a bootstrap, on a ring that protects nothing.
+pub(crate) fn insecure_bootstrap_bundle() -> PlanBundle {
+    let variant = BootstrapParams::build_insecure_for_tests(&INSECURE_BOOTSTRAP).expect("a sound request");
+    let (low, high) = (variant.input_level(), variant.output_level());
+    let mut builder = ProgramBuilder::bootstrapping(variant, 1.0);
+    let arg = builder.line(Instruction::Input);
+    let arg = builder.drop_level(arg, low);
+    let arg = builder.bootstrap(arg, high);
+    let arg = builder.line(Instruction::Square { arg });
+    let arg = builder.line(Instruction::Rescale { arg });
+    builder.line(Instruction::Output { arg });
+    let (program, weights, constants) = builder.finish();
+    let mut plan = bundle("bootstrap").plan;
+    let last = program.lines.last().expect("it has lines");
+    (plan.output.bound, plan.output.error) = (last.bound, last.error);
+    (plan.output.shape, plan.output.layout) = (vec![12], plan.input.layout);
+    (plan.program, plan.constants) = (Program::Ckks(program), constants);
     PlanBundle::new(plan, weights)
 }
 

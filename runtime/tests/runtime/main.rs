@@ -1,5 +1,6 @@
 //! The runtime from outside: machines, sessions and files.
 
+mod bootstraps;
 mod files;
 mod fixture;
 mod machines;

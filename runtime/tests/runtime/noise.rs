@@ -53,7 +53,7 @@ fn simulated_noise_has_the_deviation_of_encrypted_noise() {
     let (level, power) = (spec.params.max_level(), heron_params::ScalePower::One);
     let plaintext = encoder.encode(&input_slots(), level, power).expect("it fits");
     let input = encrypt_secret(&context, &keys.secret, &plaintext, &mut fixture::rng()).expand(&context);
-    let machine = CkksMachine::new(context.clone(), keys.evaluation.clone(), 0);
+    let machine = CkksMachine::new(context.clone(), keys.server.clone(), 0);
     let encrypted = deviations(machine, input, |c| encoder.decode(&decrypt(&context, &keys.secret, c)));
 
     let input = Clear::new(&spec.params).fresh(input_slots()).expect("it fits");

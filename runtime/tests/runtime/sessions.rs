@@ -33,14 +33,10 @@ fn parties(name: &str) -> Parties {
     let bundle = fixture::bundle(name);
     let spec = bundle.plan.client_spec().expect("a CKKS plan");
     let context = fixture::context(&spec);
-    let KeySet {
-        secret,
-        evaluation,
-        public,
-    } = fixture::keys(&spec, &context, true);
+    let KeySet { secret, server, public } = fixture::keys(&spec, &context, true);
     let options = ServerOptions { cache_bytes: 1 << 24 };
     Parties {
-        server: Server::new(bundle, context.clone(), evaluation, options).expect("the keys are the plan's"),
+        server: Server::new(bundle, context.clone(), server, options).expect("the keys are the plan's"),
         client: Client::new(spec.clone(), context.clone(), secret).expect("the spec is valid"),
         public: PublicClient::new(spec.clone(), context.clone(), public.expect("it was asked for")).expect("valid"),
         spec,
@@ -159,7 +155,7 @@ fn keys_that_do_not_cover_the_plan_are_refused() {
     let keys = fixture::keys(&spec, &context, false);
     let options = ServerOptions { cache_bytes: 0 };
     assert!(matches!(
-        Server::new(bundle, context, keys.evaluation, options),
+        Server::new(bundle, context, keys.server, options),
         Err(SessionError::MissingKeys)
     ));
 }
