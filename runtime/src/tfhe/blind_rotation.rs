@@ -7,16 +7,18 @@
 
 use aligned_vec::{AVec, avec};
 use heron_params::tfhe::TfheParams;
-use tfhe_fft::c64;
+use pulp::f64x8;
 
-use super::transform::{Digits, Transform};
+use super::external_product::{Scratch, Step, TransformKey};
+use super::transform::{Machine, Transform};
 
 /// The bootstrap key in transformed form.
 pub(super) struct BootstrapKey {
     params: TfheParams,
     transform: Transform,
-    /// `[small dimension, levels, k + 1 rows, k + 1 columns, N/2]`, the least significant level first.
-    words: AVec<c64>,
+    machine: Machine,
+    /// By element of the small key, as [`TransformKey`] makes it; the least significant level first.
+    words: AVec<f64x8>,
 }
 
 /// A table on half the circle: `N` torus elements.
@@ -34,16 +36,23 @@ impl BootstrapKey {
     /// # Shapes
     /// `words`: `[small dimension, levels, k + 1, k + 1, N]`.
     pub(super) fn new(params: &TfheParams, words: &[u64]) -> Self {
-        let transform = Transform::new(params.degree());
-        let mut scratch = transform.scratch();
-        let mut transformed = avec![c64::default(); words.len() / 2];
-        let polynomials = words.chunks_exact(params.degree());
-        for (polynomial, out) in polynomials.zip(transformed.chunks_exact_mut(transform.half())) {
-            transform.forward_torus(polynomial, out, &mut scratch);
+        let (transform, machine) = (Transform::new(params.degree()), Machine::detect());
+        let columns = params.ring_rank as usize + 1;
+        let element_len = params.bootstrap.levels as usize * columns * columns * params.degree();
+        let mut transformed = avec![pulp::cast([0.0f64; 8]); words.len() / 8];
+        let elements = words.chunks_exact(element_len);
+        for (words, key) in elements.zip(transformed.chunks_exact_mut(element_len / 8)) {
+            machine.run(TransformKey {
+                transform: &transform,
+                words,
+                columns,
+                key,
+            });
         }
         Self {
             params: *params,
             transform,
+            machine,
             words: transformed,
         }
     }
@@ -86,32 +95,21 @@ impl BootstrapKey {
     }
 
     fn rotate(&self, accumulators: &mut [AVec<u64>], positions: &[Positions]) {
-        let columns = self.params.ring_rank as usize + 1;
-        let half = self.transform.half();
-        let mut scratch = self.transform.scratch();
-        let (mut digit, mut sums) = (avec![c64::default(); half], avec![c64::default(); columns * half]);
-        let element_len = self.params.bootstrap.levels as usize * columns * columns * half;
+        let (columns, levels) = (self.params.ring_rank as usize + 1, self.params.bootstrap.levels);
+        let mut scratch = Scratch::new(self.params.degree(), columns, levels);
+        let element_len = levels as usize * columns * columns * self.params.degree() / 8;
         for (element, key) in self.words.chunks_exact(element_len).enumerate() {
             for (accumulator, positions) in accumulators.iter_mut().zip(positions) {
                 let rotation = positions.mask[element];
-                if rotation == 0 {
-                    continue;
-                }
-                for (index, row) in key.chunks_exact(columns * half).enumerate() {
-                    let polynomial = &accumulator[(index % columns) * 2 * half..][..2 * half];
-                    let digits = Digits {
+                if rotation != 0 {
+                    self.machine.run(Step {
+                        transform: &self.transform,
+                        decomposition: self.params.bootstrap,
+                        accumulator,
                         rotation,
-                        base_log: self.params.bootstrap.base_log,
-                        levels: self.params.bootstrap.levels,
-                        level: (index / columns) as u32,
-                    };
-                    self.transform
-                        .forward_digit(polynomial, digits, &mut digit, &mut scratch);
-                    self.transform.multiply_add(&mut sums, row, &digit, index == 0);
-                }
-                let polynomials = accumulator.chunks_exact_mut(2 * half);
-                for (polynomial, sum) in polynomials.zip(sums.chunks_exact_mut(half)) {
-                    self.transform.add_backward(sum, polynomial, &mut scratch);
+                        key,
+                        scratch: &mut scratch,
+                    });
                 }
             }
         }

@@ -228,7 +228,7 @@ impl SeededKeys {
         ServerKeys {
             params,
             bootstrap: BootstrapKey::new(&params, bootstrap.as_ref()),
-            switch: SwitchKey::new(&params, switch.into_container()),
+            switch: SwitchKey::new(&params, switch.as_ref()),
         }
     }
 }

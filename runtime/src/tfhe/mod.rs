@@ -1,8 +1,8 @@
 //! Exact integers: plans of linear maps and look-ups on ciphertexts of the `tfhe` crate.
 //!
 //! [`integer_program`] resolves a plan's constants and evaluates it in clear; the encrypted result is equal to it but for the failure probability that the plan states. With the feature `tfhe`: keys, the client's and the server's
-//! side. Secrets, seeded keys and encryption are the documented `core_crypto` of `tfhe`; the blind rotation is ours, on
-//! the transforms of `tfhe-fft`, so that one pass over the key serves several ciphertexts.
+//! side. Secrets, seeded keys and encryption are the documented `core_crypto` of `tfhe`; the blind rotation and its
+//! transform are ours, so that one pass over the key serves several ciphertexts, and a step is one kernel.
 
 mod program;
 
@@ -10,6 +10,8 @@ mod program;
 mod blind_rotation;
 #[cfg(feature = "tfhe")]
 mod client;
+#[cfg(feature = "tfhe")]
+mod external_product;
 #[cfg(feature = "tfhe")]
 mod key_switch;
 #[cfg(feature = "tfhe")]

@@ -15,7 +15,7 @@ use crate::files::PlanBundle;
 use crate::sessions::SessionError;
 
 /// Ciphertexts that share one pass over the keys: their accumulators fit the second-level cache.
-const BATCH: usize = 8;
+const BATCH: usize = 16;
 
 /// The evaluation keys, ready to be used.
 pub struct ServerKeys {
