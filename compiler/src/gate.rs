@@ -127,7 +127,7 @@ impl Accuracy {
 }
 
 /// What separates the two answers of a single output: one half for probabilities, zero for anything else.
-fn threshold(outputs: &[Vec<f64>]) -> f64 {
+pub(crate) fn threshold(outputs: &[Vec<f64>]) -> f64 {
     let probabilities = outputs.iter().flatten().all(|y| (0.0..=1.0).contains(y));
     if probabilities { 0.5 } else { 0.0 }
 }

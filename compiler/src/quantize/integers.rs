@@ -117,9 +117,14 @@ fn covering(interval: Interval, clip: f64, levels: i64) -> (f64, f64) {
     }
 }
 
+/// The largest integer of a weight.
+pub(super) fn largest_weight(bits: u32) -> i64 {
+    (1 << (bits - 1)) - 1
+}
+
 /// Integer weights for a piece, one scale a channel of its result, and the exact ranges of its accumulators.
 pub(super) fn piece(piece: &Piece, tensors: &[Quantized], bits: u32) -> IntegerPiece {
-    let largest_weight = ((1i64 << (bits - 1)) - 1) as f64;
+    let largest_weight = largest_weight(bits) as f64;
     let rows = piece.bias.len();
     let channel = |row: usize| Granularity::Channel.entry(row, &piece.shape);
     let mut largest = vec![0.0f64; Granularity::Channel.entries(&piece.shape).max(1)];
@@ -148,22 +153,16 @@ pub(super) fn piece(piece: &Piece, tensors: &[Quantized], bits: u32) -> IntegerP
     let offset = (0..rows)
         .map(|row| piece.bias[row] + constant(piece, tensors, row))
         .collect();
-    let (mut low, mut width, mut widest) = (Vec::with_capacity(rows), 0, 0);
-    for row in 0..rows {
-        let (min, max) = range(&sources, tensors, row);
-        low.push(min);
-        if max.abs_diff(min) + 1 > width {
-            (width, widest) = (max.abs_diff(min) + 1, row);
-        }
-    }
-    IntegerPiece {
+    let mut integer = IntegerPiece {
         sources,
         scale,
         offset,
-        low,
-        width,
-        widest,
-    }
+        low: Vec::new(),
+        width: 0,
+        widest: 0,
+    };
+    integer.bound(tensors);
+    integer
 }
 
 fn integer_rows(source: &Source, tensor: &Quantized, scale: &[f64]) -> Rows {
@@ -205,7 +204,32 @@ fn range(sources: &[(usize, Rows)], tensors: &[Quantized], row: usize) -> (i64, 
     (min, max)
 }
 
+impl Quantized {
+    /// The integers of a tensor's values, as numbers.
+    pub(super) fn integers(&self, values: &[f64]) -> Vec<f64> {
+        let units = self.scale.iter().zip(&self.offset);
+        let ranges = self.min.iter().zip(&self.max);
+        let elements = values.iter().zip(units).zip(ranges);
+        elements
+            .map(|((x, (scale, offset)), (min, max))| ((x - offset) / scale).round().clamp(*min as f64, *max as f64))
+            .collect()
+    }
+}
+
 impl IntegerPiece {
+    /// Finds the exact ranges of the accumulators.
+    pub(super) fn bound(&mut self, tensors: &[Quantized]) {
+        (self.width, self.widest) = (0, 0);
+        self.low.clear();
+        for row in 0..self.scale.len() {
+            let (min, max) = range(&self.sources, tensors, row);
+            self.low.push(min);
+            if max.abs_diff(min) + 1 > self.width {
+                (self.width, self.widest) = (max.abs_diff(min) + 1, row);
+            }
+        }
+    }
+
     /// The tables of a function: what each row gives for `index · granule` and on, in the integers of the result.
     ///
     /// # Shapes

@@ -14,6 +14,8 @@ mod outputs;
 mod parameters;
 mod pieces;
 mod report;
+mod rounding;
+mod score;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +26,7 @@ use heron_plan::{
 
 pub use report::{TfheCandidate, TfheLayer, TfheReport};
 
-use crate::calibrate::{Ranges, Samples, calibrate, is_held_back};
+use crate::calibrate::{Ranges, calibrate, is_held_back};
 use crate::compile::CompileInput;
 use crate::error::{CompileError, Infeasible};
 use crate::gate::{Accuracy, Comparison, F32_TOLERANCE, MIN_AGREEMENT, compare};
@@ -39,17 +41,17 @@ use integers::{Choice, InputScale, IntegerPiece, Quantized};
 use outputs::OutputParts;
 use parameters::{Accumulators, Chosen, Operand, OutputForm, choose};
 use pieces::{Piece, pieces};
+use rounding::Observed;
+use score::{Reference, Score};
 
 /// Fractions of an activation's calibrated range that its integers may cover.
 const CLIPS: [f64; 5] = [1.0, 0.9, 0.8, 0.7, 0.6];
-/// How many samples candidates are compared on.
-const SCORE_SAMPLES: usize = 400;
 /// How many samples the import is checked on.
 const GATE_SAMPLES: usize = 8;
 /// Above, a finer last table costs a larger ring and gains nothing that was measured.
 const MAX_LEAST_ENTRIES: u64 = 64;
-/// Loss of accuracy or agreement that `BitsChoice::Auto` accepts for fewer look-ups.
-const AUTO_LOSS: f64 = 0.005;
+/// Expected fraction of changed answers that `BitsChoice::Auto` accepts for fewer look-ups.
+const AUTO_LOSS: f64 = 0.01;
 
 /// How many bits weights and activations have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,45 +185,6 @@ fn compare_with_onnx(
     }
 }
 
-/// What candidates are compared with.
-struct Reference {
-    samples: Vec<Vec<f64>>,
-    outputs: Vec<Vec<f64>>,
-    labels: Option<Vec<i64>>,
-}
-
-impl Reference {
-    /// The first samples; the held-back ones measure the accuracy afterwards and are left out.
-    fn of(input: CompileInput<'_>, graph: &Graph<Op>) -> Self {
-        let fitted = |samples: &Samples| -> Vec<usize> {
-            let indices = (0..samples.len()).filter(|index| !is_held_back(*index));
-            indices.take(SCORE_SAMPLES).collect()
-        };
-        let indices = fitted(input.calibration);
-        let samples: Vec<Vec<f64>> = indices.iter().map(|&i| input.calibration.get(i).to_vec()).collect();
-        Self {
-            outputs: samples.iter().map(|sample| evaluate(graph, sample)).collect(),
-            labels: input.labels.map(|labels| indices.iter().map(|&i| labels[i]).collect()),
-            samples,
-        }
-    }
-
-    /// Fraction of right answers, or of equal ones where there are no labels; and the mean squared difference.
-    fn score(&self, program: &IntegerProgram) -> (f64, f64) {
-        let found: Vec<Vec<f64>> = self.samples.iter().map(|sample| program.output_of(sample)).collect();
-        let accuracy = Accuracy::of(&self.outputs, &found, self.labels.as_deref());
-        let differences = self.outputs.iter().flatten().zip(found.iter().flatten());
-        let squares: f64 = differences.map(|(a, b)| (a - b) * (a - b)).sum();
-        (accuracy.polynomial.unwrap_or(accuracy.agreement()), squares)
-    }
-
-    /// The score of the clear network itself.
-    fn best_score(&self) -> f64 {
-        let accuracy = Accuracy::of(&self.outputs, &self.outputs, self.labels.as_deref());
-        accuracy.clear.unwrap_or(1.0)
-    }
-}
-
 /// A network on its way to integers.
 struct Network<'a> {
     input: CompileInput<'a>,
@@ -245,7 +208,7 @@ struct Candidate {
     plan: Plan,
     weights: Weights,
     program: IntegerProgram,
-    score: (f64, f64),
+    score: Score,
     predicted_ms: f64,
 }
 
@@ -255,15 +218,16 @@ impl Network<'_> {
         match self.options.bits {
             BitsChoice::Fixed(bits) => Ok((self.best_of(bits, &mut tried)?, tried)),
             BitsChoice::Auto => {
-                let wanted = self.reference.best_score() - AUTO_LOSS;
                 let mut best: Option<Candidate> = None;
                 let mut refused = None;
                 for bits in 2..=8 {
                     match self.best_of(bits, &mut tried) {
                         Ok(candidate) => {
-                            let better = best.as_ref().is_none_or(|best| candidate.score.0 > best.score.0);
-                            let good = candidate.score.0 >= wanted;
-                            if better {
+                            let good = candidate.score.changed <= AUTO_LOSS;
+                            if best
+                                .as_ref()
+                                .is_none_or(|best| candidate.score.order(&best.score).is_lt())
+                            {
                                 best = Some(candidate);
                             }
                             // More bits only cost more from here on.
@@ -286,11 +250,11 @@ impl Network<'_> {
         }
     }
 
-    /// The clip and the input scale with the best score for a number of bits.
+    /// The clip and the input scale with the best score for a number of bits, or a cheaper choice that is about as good.
     fn best_of(&self, bits: u32, tried: &mut Vec<TfheCandidate>) -> Result<Candidate, CompileError> {
-        let mut best: Option<Candidate> = None;
+        let mut candidates: Vec<Candidate> = Vec::new();
         let mut refused = None;
-        // Clipping scales weights and activations alike: the integers of the weights, and with them the parameters, stay.
+        // Where two candidates have equal shapes, the choice of parameters is that of the one before.
         let mut cache = None;
         for input in [InputScale::Tensor, InputScale::Element] {
             for clip in CLIPS {
@@ -305,15 +269,14 @@ impl Network<'_> {
                     bits,
                     clip,
                     input_scale_per_element: input == InputScale::Element,
-                    score: candidate.score.0,
+                    changed: candidate.score.changed,
                     predicted_ms: candidate.predicted_ms,
                 });
-                if best.as_ref().is_none_or(|best| better(&candidate, best)) {
-                    best = Some(candidate);
-                }
+                candidates.push(candidate);
             }
         }
-        best.ok_or_else(|| refused.unwrap_or_else(|| CompileError::Options("nothing to try".to_owned())))
+        preferred(candidates)
+            .ok_or_else(|| refused.unwrap_or_else(|| CompileError::Options("nothing to try".to_owned())))
     }
 
     fn compile(&self, choice: Choice, cache: &mut Option<Cached>) -> Result<Candidate, CompileError> {
@@ -346,15 +309,21 @@ impl Network<'_> {
         let input = self.graph.iter().find(|(_, node)| node.op == Op::Input);
         let (input, _) = input.expect("calibration ran on the graph's input");
         let mut tensors = vec![integers::input(self.ranges.of(input), choice)];
-        let mut integer = Vec::new();
+        let mut observed = Observed::new(&self.reference.samples, &tensors[0]);
+        let mut pieces = Vec::new();
         for piece in self.pieces {
-            integer.push(integers::piece(piece, &tensors, choice.bits));
+            let mut integer = integers::piece(piece, &tensors, choice.bits);
+            observed.round(piece, &mut integer, &tensors, integers::largest_weight(choice.bits));
+            integer.bound(&tensors);
             if let Some(function) = piece.function {
                 let is_output = function == self.graph.output();
-                tensors.push(integers::activation(self.ranges.of(function), choice, is_output));
+                let result = integers::activation(self.ranges.of(function), choice, is_output);
+                observed.advance(self.graph, piece, &integer, &result);
+                tensors.push(result);
             }
+            pieces.push(integer);
         }
-        (tensors, integer)
+        (tensors, pieces)
     }
 
     fn choose(
@@ -533,15 +502,24 @@ impl Network<'_> {
     }
 }
 
+/// The best score; or what is a tenth cheaper than any better one, and changes hardly more answers.
+fn preferred(mut candidates: Vec<Candidate>) -> Option<Candidate> {
+    candidates.sort_by(|a, b| a.score.order(&b.score));
+    let mut candidates = candidates.into_iter();
+    let mut preferred = candidates.next()?;
+    let accepted = (preferred.score.changed * 4.0 / 3.0).max(AUTO_LOSS / 2.0);
+    for candidate in candidates {
+        if candidate.score.changed <= accepted && candidate.predicted_ms < 0.9 * preferred.predicted_ms {
+            preferred = candidate;
+        }
+    }
+    Some(preferred)
+}
+
 /// Entries that the last table of an accumulator has, at least: several for each level of its result, half of which may lie
 /// where a ReLU is zero. With 1 for each level, `digits_mlp_relu` at 4 bits loses 2.3 points; with 2.5, half a point.
 fn least_entries(bits: u32) -> u64 {
     ((5 << bits) / 2).min(MAX_LEAST_ENTRIES)
-}
-
-fn better(candidate: &Candidate, best: &Candidate) -> bool {
-    let ((score, difference), (best_score, best_difference)) = (candidate.score, best.score);
-    score > best_score || (score == best_score && difference < best_difference)
 }
 
 /// The largest squared norm of a source's rows, and what is read.

@@ -71,8 +71,9 @@ pub struct TfheCandidate {
     pub clip: f64,
     /// Whether each input element has a scale of its own.
     pub input_scale_per_element: bool,
-    /// Fraction of calibration samples with the right answer, or with that of the clear network where there are no labels.
-    pub score: f64,
+    /// Expected fraction of samples whose answer is not the clear network's: errors against margins, over all pairs of
+    /// calibration samples.
+    pub changed: f64,
     /// Predicted time on one thread.
     pub predicted_ms: f64,
 }
