@@ -16,6 +16,7 @@ mod transposed;
 use rayon::prelude::*;
 
 pub use backward::gradients;
+pub(crate) use pool::window_elements;
 
 use crate::graph::{Graph, Node};
 use crate::nn::{Affine, Op};

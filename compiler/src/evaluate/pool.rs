@@ -65,7 +65,7 @@ fn windows(
 }
 
 /// The elements of the operand that one output's window covers.
-pub(super) fn window_elements(
+pub(crate) fn window_elements(
     op: &Pool,
     shape: &[usize],
     out_shape: &[usize],

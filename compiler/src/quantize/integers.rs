@@ -165,6 +165,43 @@ pub(super) fn piece(piece: &Piece, tensors: &[Quantized], bits: u32) -> IntegerP
     integer
 }
 
+/// A part of a maximum in the integers of what it reads, exactly: sums and differences of tensors with one scale and zero at
+/// zero, none of whose results is larger than the operand's largest. `None` where tensors or weights are others.
+pub(super) fn maximum(piece: &Piece, tensors: &[Quantized]) -> Option<(IntegerPiece, Quantized)> {
+    let operand = &tensors[piece.sources.first()?.tensor];
+    let (scale, largest) = (*operand.scale.first()?, *operand.max.iter().max()?);
+    let alike = |tensor: &Quantized| {
+        let scales = tensor.scale.iter().all(|other| *other == scale);
+        scales && tensor.offset.iter().all(|offset| *offset == 0.0) && tensor.min.iter().all(|min| *min >= 0)
+    };
+    let units = |rows: &[Vec<(usize, f64)>]| rows.iter().flatten().all(|(_, weight)| weight.abs() == 1.0);
+    let fits = |source: &Source| alike(&tensors[source.tensor]) && units(&source.rows);
+    if !piece.sources.iter().all(fits) {
+        return None;
+    }
+    let rows = piece.bias.len();
+    let integer_row = |terms: &Vec<(usize, f64)>| terms.iter().map(|&(at, weight)| (at, weight as i64)).collect();
+    let sources = piece.sources.iter();
+    let mut integer = IntegerPiece {
+        sources: sources
+            .map(|source| (source.tensor, source.rows.iter().map(integer_row).collect()))
+            .collect(),
+        scale: vec![scale; rows],
+        offset: vec![0.0; rows],
+        low: Vec::new(),
+        width: 0,
+        widest: 0,
+    };
+    integer.bound(tensors);
+    let result = Quantized {
+        scale: vec![scale; rows],
+        offset: vec![0.0; rows],
+        min: vec![0; rows],
+        max: vec![largest; rows],
+    };
+    Some((integer, result))
+}
+
 fn integer_rows(source: &Source, tensor: &Quantized, scale: &[f64]) -> Rows {
     let row = |(terms, scale): (&Vec<(usize, f64)>, &f64)| {
         terms

@@ -10,6 +10,7 @@
 
 mod emit;
 mod integers;
+mod maxima;
 mod outputs;
 mod parameters;
 mod pieces;
@@ -18,6 +19,8 @@ mod rounding;
 mod score;
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeSet;
 
 use heron_plan::tfhe::{IntegerProgram, TfheProgram};
 use heron_plan::{
@@ -30,7 +33,7 @@ use crate::calibrate::{Ranges, calibrate, is_held_back};
 use crate::compile::CompileInput;
 use crate::error::{CompileError, Infeasible};
 use crate::gate::{Accuracy, Comparison, F32_TOLERANCE, MIN_AGREEMENT, compare};
-use crate::graph::Graph;
+use crate::graph::{Graph, NodeId};
 use crate::nn::Op;
 use crate::options::AccuracyGate;
 use crate::report::ModelSummary;
@@ -38,6 +41,7 @@ use crate::{Imported, OnnxClear, PASSES, evaluate, import, simplify_with};
 
 use emit::{Decided, Emitted, emit};
 use integers::{Choice, InputScale, IntegerPiece, Quantized};
+use maxima::{Lowered, lower_maxima};
 use outputs::OutputParts;
 use parameters::{Accumulators, Chosen, Operand, OutputForm, choose};
 use pieces::{Piece, pieces};
@@ -90,6 +94,7 @@ pub fn compile_integers(input: CompileInput<'_>, options: &IntegerOptions) -> Re
     check_options(input, options)?;
     let imported = import(input.model)?;
     let graph = simplify_with(PASSES, &imported.graph)?;
+    let Lowered { graph, parts } = lower_maxima(&graph);
     let ranges = calibrate(&graph, input.calibration)?;
     let pieces = pieces(&graph).map_err(CompileError::Unsupported)?;
     let mut warnings = ranges.warnings.clone();
@@ -98,6 +103,7 @@ pub fn compile_integers(input: CompileInput<'_>, options: &IntegerOptions) -> Re
         input,
         imported: &imported,
         graph: &graph,
+        maxima: &parts,
         ranges: &ranges,
         pieces: &pieces,
         options,
@@ -190,6 +196,8 @@ struct Network<'a> {
     input: CompileInput<'a>,
     imported: &'a Imported,
     graph: &'a Graph<Op>,
+    /// Functions that are part of a maximum.
+    maxima: &'a BTreeSet<NodeId>,
     ranges: &'a Ranges,
     pieces: &'a [Piece],
     options: &'a IntegerOptions,
@@ -312,12 +320,21 @@ impl Network<'_> {
         let mut observed = Observed::new(&self.reference.samples, &tensors[0]);
         let mut pieces = Vec::new();
         for piece in self.pieces {
-            let mut integer = integers::piece(piece, &tensors, choice.bits);
-            observed.round(piece, &mut integer, &tensors, integers::largest_weight(choice.bits));
-            integer.bound(&tensors);
-            if let Some(function) = piece.function {
-                let is_output = function == self.graph.output();
-                let result = integers::activation(self.ranges.of(function), choice, is_output);
+            let exact = piece.function.filter(|function| self.maxima.contains(function));
+            let (integer, result) = match exact.and_then(|_| integers::maximum(piece, &tensors)) {
+                Some((integer, result)) => (integer, Some(result)),
+                None => {
+                    let mut integer = integers::piece(piece, &tensors, choice.bits);
+                    observed.round(piece, &mut integer, &tensors, integers::largest_weight(choice.bits));
+                    integer.bound(&tensors);
+                    let result = piece.function.map(|function| {
+                        let is_output = function == self.graph.output();
+                        integers::activation(self.ranges.of(function), choice, is_output)
+                    });
+                    (integer, result)
+                }
+            };
+            if let Some(result) = result {
                 observed.advance(self.graph, piece, &integer, &result);
                 tensors.push(result);
             }

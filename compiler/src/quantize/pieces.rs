@@ -59,7 +59,7 @@ fn kind(op: &Op) -> Kind {
         | Op::Reshape
         | Op::Identity => Kind::Linear,
         Op::Activation(_) | Op::Square | Op::Pow(_) | Op::Polynomial(_) | Op::Chebyshev(_) => Kind::Function,
-        Op::MaxPool(_) => Kind::Unsupported("a maximum is not compiled to integers yet"),
+        Op::MaxPool(_) => Kind::Unsupported("a maximum is lowered before networks are cut"),
         Op::Mul => Kind::Unsupported("a product of two encrypted values is not compiled to integers"),
     }
 }

@@ -69,7 +69,7 @@ impl Reference {
             (margin, self.lead(found, answer) - margin)
         });
         Score {
-            changed: expected_changes(leads.collect()),
+            changed: expected_changes(&leads.collect::<Vec<_>>()),
             squares: differences.map(|(a, b)| (a - b) * (a - b)).sum(),
         }
     }
@@ -94,7 +94,7 @@ impl Reference {
 }
 
 /// Fraction of pairs of a margin and an error, of whichever samples, whose sum is below zero.
-fn expected_changes(leads: Vec<(f64, f64)>) -> f64 {
+fn expected_changes(leads: &[(f64, f64)]) -> f64 {
     let mut margins: Vec<f64> = leads.iter().map(|lead| lead.0).collect();
     margins.sort_by(f64::total_cmp);
     let changed = leads
@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn no_error_changes_nothing_and_errors_meet_every_margin() {
-        assert_eq!(expected_changes(vec![(1.0, 0.0), (3.0, 0.0)]), 0.0);
+        assert_eq!(expected_changes(&[(1.0, 0.0), (3.0, 0.0)]), 0.0);
         // The error -2 overturns the margin 1 of the other sample, though not its own.
-        assert_eq!(expected_changes(vec![(1.0, 0.0), (3.0, -2.0)]), 0.25);
-        assert_eq!(expected_changes(Vec::new()), 0.0);
+        assert_eq!(expected_changes(&[(1.0, 0.0), (3.0, -2.0)]), 0.25);
+        assert_eq!(expected_changes(&[]), 0.0);
     }
 }

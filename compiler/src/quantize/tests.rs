@@ -4,6 +4,7 @@ use heron_plan::PlanFiles;
 use ndarray::{arr1, arr2};
 
 use super::*;
+use crate::calibrate::Samples;
 use crate::error::ErrorKind;
 use crate::graph::GraphBuilder;
 use crate::nn::Activation;
@@ -116,11 +117,22 @@ fn a_skip_connection_reads_two_tensors_at_equal_steps() {
         .flat_map(|i| [f64::from(i) / 16.0 - 2.0, f64::from(i % 7) / 3.0 - 1.0])
         .collect();
     let samples = Samples::new(&[2], values).expect("64 samples");
-    let ranges = calibrate(&graph, &samples).expect("finite samples");
-    let options = CompileOptions::new("skip");
+    let best = searched(&graph, &samples, 6);
+    let adds = best.program.lines().iter().filter(|line| line.op.name() == "add");
+    assert_eq!(adds.count(), 1);
+    // Three roundings of values up to 2 to one of 63 steps each, through slopes of at most 1.
+    let worst = largest_difference(&graph, &samples, &best.program);
+    assert!(worst < 3.0 * 2.0 / 63.0 * 1.5, "{worst}");
+}
+
+/// The best candidate for a graph that no file has.
+fn searched(graph: &Graph<Op>, samples: &Samples, bits: u32) -> Candidate {
+    let Lowered { graph, parts } = lower_maxima(graph);
+    let ranges = calibrate(&graph, samples).expect("finite samples");
+    let options = CompileOptions::new("network");
     let input = CompileInput {
         model: MODEL,
-        calibration: &samples,
+        calibration: samples,
         labels: None,
         options: &options,
     };
@@ -129,26 +141,49 @@ fn a_skip_connection_reads_two_tensors_at_equal_steps() {
         input,
         imported: &imported,
         graph: &graph,
+        maxima: &parts,
         ranges: &ranges,
         pieces: &pieces(&graph).expect("linear and functions"),
         options: &IntegerOptions {
-            bits: BitsChoice::Fixed(6),
+            bits: BitsChoice::Fixed(bits),
             log2_failure: -20.0,
         },
         reference: Reference::of(input, &graph),
     };
-    let (best, _) = network.search().expect("it compiles");
-    let adds = best.program.lines().iter().filter(|line| line.op.name() == "add");
-    assert_eq!(adds.count(), 1);
-    let worst = samples.iter().map(|sample| {
-        let (clear, integers) = (evaluate(&graph, sample), best.program.output_of(sample));
-        clear
-            .iter()
-            .zip(&integers)
-            .map(|(c, i)| (c - i).abs())
-            .fold(0.0, f64::max)
+    network.search().expect("it compiles").0
+}
+
+fn largest_difference(graph: &Graph<Op>, samples: &Samples, program: &IntegerProgram) -> f64 {
+    let differences = samples.iter().flat_map(|sample| {
+        let (clear, integers) = (evaluate(graph, sample), program.output_of(sample));
+        let pairs = clear.into_iter().zip(integers);
+        pairs
+            .map(|(clear, integer)| (clear - integer).abs())
+            .collect::<Vec<f64>>()
     });
-    // Three roundings of values up to 2 to one of 63 steps each, through slopes of at most 1.
-    let worst = worst.fold(0.0, f64::max);
-    assert!(worst < 3.0 * 2.0 / 63.0 * 1.5, "{worst}");
+    differences.fold(0.0, f64::max)
+}
+
+#[test]
+fn a_maximum_of_windows_loses_nothing_against_its_operand() {
+    let mut builder = GraphBuilder::default();
+    let x = builder.push("x", Op::Input, &[], &[1, 4, 4]);
+    let relu = builder.push("relu", Op::Activation(Activation::Relu), &[x], &[1, 4, 4]);
+    let pool = crate::nn::Pool {
+        kernel: [2, 2],
+        strides: [2, 2],
+        pads: [0; 4],
+        count_include_pad: false,
+    };
+    let max = builder.push("max", Op::MaxPool(pool), &[relu], &[1, 2, 2]);
+    let graph = builder.finish(max);
+    let values = (0..16 * 64).map(|i| f64::from(i * 37 % 101) / 25.0 - 2.0).collect();
+    let samples = Samples::new(&[1, 4, 4], values).expect("64 samples");
+    let best = searched(&graph, &samples, 5);
+    // Four windows of four elements: three differences each, and a range of its own; 16 look-ups of the operand.
+    let lookups = best.program.lines().iter().filter(|line| line.op.name() == "lookup");
+    assert_eq!(lookups.map(|line| line.len).sum::<u32>() % 4, 0);
+    // One rounding of the input and one of the operand, of values that span 4, to 31 steps.
+    let worst = largest_difference(&graph, &samples, &best.program);
+    assert!(worst < 4.0 / 31.0 * 1.1, "{worst}");
 }
