@@ -22,7 +22,8 @@ where the time goes.
 
 Example:
   heron report digits.plan
-  heron report digits.plan --format json";
+  heron report digits.plan --format json
+  heron report digits.plan --compare-targets digits4.plan";
 
 /// Options of `report`.
 #[derive(Debug, clap::Args)]
@@ -30,11 +31,17 @@ Example:
 pub(crate) struct ReportArgs {
     /// The plan directory
     plan: PathBuf,
+    /// A plan of the same model for the other target: run both once, and say which to take
+    #[arg(long, value_name = "PLAN")]
+    compare_targets: Option<PathBuf>,
 }
 
 impl ReportArgs {
     /// Runs the command.
     pub(crate) fn run(&self, context: &Context) -> Result<()> {
+        if let Some(other) = &self.compare_targets {
+            return integers::compare_targets(&self.plan, other, context);
+        }
         let bytes = read_report(&self.plan)?;
         if let Some(report) = integers::tfhe_report(&bytes) {
             let text = |width| integers::report_text(&report, width);

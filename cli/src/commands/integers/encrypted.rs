@@ -218,6 +218,12 @@ fn encrypted_integers(bundle: &PlanBundle, samples: &Samples, context: &Context)
     Ok((client.decrypt_integers(&outputs)?, seconds))
 }
 
+/// Seconds that a sample takes with a fresh key.
+pub(super) fn seconds_per_sample(bundle: &PlanBundle, samples: &Samples, context: &Context) -> Result<f64> {
+    let (_, seconds) = encrypted_integers(bundle, samples, context)?;
+    Ok(seconds / samples.values.len().max(1) as f64)
+}
+
 fn policy(allow_out_of_range: bool) -> RangePolicy {
     if allow_out_of_range {
         RangePolicy::AllowOutOfRange

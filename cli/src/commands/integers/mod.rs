@@ -7,7 +7,10 @@ mod encrypted;
 #[path = "without.rs"]
 mod encrypted;
 mod report;
+mod targets;
 
 pub(super) use compile::{BitsOption, FailureOption, Target, compile};
+use encrypted::seconds_per_sample;
 pub(super) use encrypted::{decrypt, encrypt, keygen, run, verify};
 pub(super) use report::{outputs, report_text, tfhe_report};
+pub(super) use targets::compare_targets;

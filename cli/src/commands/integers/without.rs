@@ -3,6 +3,7 @@
 use anyhow::Result;
 use heron_plan::tfhe::TfheClientSpec;
 use heron_runtime::files::PlanBundle;
+use heron_runtime::samples::Samples;
 
 use crate::commands::decrypt::{DecryptArgs, Decrypted};
 use crate::commands::encrypt::{EncryptArgs, Encrypted};
@@ -38,6 +39,11 @@ pub(in crate::commands) fn run(_: &RunArgs, _: &PlanBundle, _: &Context) -> Resu
 
 /// Refuses to decrypt.
 pub(in crate::commands) fn decrypt(_: &DecryptArgs, _: TfheClientSpec, _: &Context) -> Result<Decrypted> {
+    absent()
+}
+
+/// Refuses to measure.
+pub(super) fn seconds_per_sample(_: &PlanBundle, _: &Samples, _: &Context) -> Result<f64> {
     absent()
 }
 
