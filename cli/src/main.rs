@@ -7,6 +7,7 @@ mod arguments;
 mod artefact;
 mod commands;
 mod context;
+mod diverged;
 mod explain;
 mod failure;
 mod interrupt;

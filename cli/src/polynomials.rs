@@ -42,8 +42,8 @@ pub(crate) struct PolynomialArgs {
     /// Evaluate the model with polynomials too: quadratic, least-squares:DEGREE, chebyshev:DEGREE, composite:ALPHA, ola:LEVELS or auto
     #[arg(long, value_name = "RULE", requires = "calibration", conflicts_with = "plan")]
     pub(crate) activation: Option<ActivationRule>,
-    /// Samples that the polynomials are fitted to
-    #[arg(long, value_name = "FILE[:ARRAY]", requires = "activation")]
+    /// Samples that the polynomials are fitted to, and that tell which inputs diverge
+    #[arg(long, value_name = "FILE[:ARRAY]", conflicts_with = "plan")]
     pub(crate) calibration: Option<TensorRef>,
     /// Another rule for one activation; may be given several times
     #[arg(long = "act", value_name = "NODE=RULE", requires = "activation")]

@@ -3,6 +3,7 @@
 pub mod approximate;
 pub mod calibrate;
 mod compile;
+mod divergence;
 pub mod error;
 mod evaluate;
 pub mod gate;
@@ -23,6 +24,7 @@ pub mod slots;
 mod tune;
 
 pub use compile::{CompileInput, Compiled, compile};
+pub use divergence::{DIVERGENCE, Divergence, divergences};
 pub use evaluate::{evaluate, evaluate_nodes, evaluate_samples, gradients};
 pub use import::{ImportError, Imported, OnnxClear, OracleError, Problem, SupportedOp, import, supported_ops};
 pub use packed_clear::evaluate_packed;

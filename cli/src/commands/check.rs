@@ -136,7 +136,7 @@ impl Checked {
             ));
         }
         entries.push(match self.not_compiled_yet.as_slice() {
-            [] => ("verdict", "can be compiled".to_owned()),
+            [] => ("verdict", "every node can be compiled".to_owned()),
             waiting => (
                 "verdict",
                 format!(

@@ -26,8 +26,18 @@ impl OpsArgs {
         context.terminal.result(&value, |width| {
             let longest = ops.iter().map(|op| op.op.len()).max().unwrap_or(0);
             let name_width = longest.min(width / 3);
-            ops.iter().map(|op| line(op.op, op.limits, name_width, width)).collect()
+            ops.iter()
+                .map(|op| line(op.op, &described(op), name_width, width))
+                .collect()
         })
+    }
+}
+
+/// What is accepted, in words.
+fn described(op: &heron_compiler::SupportedOp) -> String {
+    match op.attributes {
+        [] => op.limits.to_owned(),
+        attributes => format!("{}. Attributes: {}", op.limits, attributes.join(", ")),
     }
 }
 

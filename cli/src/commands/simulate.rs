@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use heron_compiler::approximate::{ActivationReport, Approximated};
+use heron_compiler::divergences;
 use heron_compiler::he::ClearPolynomial;
 use heron_plan::InputSpec;
 use heron_runtime::files::{PlanBundle, read_plan, write_tensor};
@@ -19,8 +20,9 @@ use crate::answers::{agreement, classes, largest_difference, largest_magnitude};
 use crate::arguments::{NormalizeOption, TensorRef};
 use crate::artefact::{ForceOption, Written};
 use crate::context::Context;
+use crate::diverged::Diverged;
 use crate::network::{Network, read_labels};
-use crate::polynomials::PolynomialArgs;
+use crate::polynomials::{PolynomialArgs, calibration_samples};
 use crate::table::{Align, Table, pairs};
 use crate::units;
 
@@ -103,6 +105,8 @@ struct Simulated {
     stopped: Vec<StoppedSample>,
     /// Fraction of samples on which the polynomial network stays finite.
     finite: Option<f64>,
+    /// Inputs on which the original network's values diverge.
+    diverged: Vec<Diverged>,
     /// Levels of the activations, where polynomials were fitted.
     levels: Option<Vec<ActivationLevels>>,
     output: Option<Written>,
@@ -203,9 +207,11 @@ impl SimulateArgs {
             let _step = context.terminal.step("evaluating with polynomials");
             outputs.polynomial = Some(ClearPolynomial::new(&polynomials.graph).outputs(&samples.values));
         }
+        let diverged = self.diverged(network.as_ref(), &outputs, &samples)?;
         let output = self.write(&outputs, started)?;
         Ok(Simulated {
             output,
+            diverged,
             seconds: started.elapsed().as_secs_f64(),
             levels: polynomials.map(|polynomials| activation_levels(&polynomials)),
             ..outputs.compare(samples.values.len(), out_of_range, labels.as_deref())
@@ -218,6 +224,24 @@ impl SimulateArgs {
         let _step = context.terminal.step("fitting polynomials");
         let normalization = self.normalize.as_ref().map(|option| option.0.clone());
         self.polynomials.network(network, normalization)
+    }
+
+    /// Inputs on which the network diverges: against calibration samples if there are some, else those without an answer.
+    fn diverged(&self, network: Option<&Network>, outputs: &Outputs, samples: &Samples) -> Result<Vec<Diverged>> {
+        let Some(network) = network.filter(|_| self.plan.is_none()) else {
+            return Ok(Vec::new());
+        };
+        let calibration = self.polynomials.calibration.as_ref();
+        let normalization = self.normalize.as_ref().map(|option| option.0.clone());
+        let calibration = calibration
+            .map(|calibration| calibration_samples(calibration, network, normalization))
+            .transpose()?;
+        let answers = outputs.clear.as_deref().unwrap_or_default();
+        if calibration.is_none() && finite_share(answers) == 1.0 {
+            return Ok(Vec::new());
+        }
+        let found = divergences(&network.imported.graph, calibration.as_ref(), &samples.values);
+        Ok(found.into_iter().map(Diverged::from).collect())
     }
 
     /// The samples, and how many of them the plan's client would refuse.
@@ -303,6 +327,7 @@ impl Outputs {
             stopped: self.stopped.iter().map(StoppedSample::of).collect(),
             finite: self.polynomial.as_deref().map(finite_share),
             levels: None,
+            diverged: Vec::new(),
             output: None,
             seconds: 0.0,
         }
@@ -380,6 +405,9 @@ impl Simulated {
         }
         if let Some(finite) = self.finite.filter(|&finite| finite < 1.0) {
             entries.push(("finite outputs", units::percent(finite)));
+        }
+        if !self.diverged.is_empty() {
+            entries.push(("diverged", Diverged::list(&self.diverged)));
         }
         if let (Some(noise), Some(bits)) = (self.predicted_noise, self.predicted_precision_bits) {
             entries.push(("noise", format!("{noise:.2e} predicted, {bits:.1} bits of precision")));

@@ -16,5 +16,6 @@ mod main_path;
 mod onnx_bytes;
 mod overwriting;
 mod readme;
+mod refusals;
 mod screen;
 mod secrets;

@@ -10,9 +10,11 @@ pub(crate) struct HandNode<'a> {
     pub(crate) outputs: &'a [&'a str],
     /// Integer attributes.
     pub(crate) attributes: &'a [(&'a str, u64)],
+    /// Attributes that are lists of integers.
+    pub(crate) lists: &'a [(&'a str, &'a [u64])],
 }
 
-/// A tensor of zeros or of the network's input.
+/// A tensor of weights or of the network's input or output; an axis of length 0 is dynamic.
 pub(crate) struct HandTensor<'a> {
     pub(crate) name: &'a str,
     pub(crate) shape: &'a [u64],
@@ -64,6 +66,7 @@ pub(crate) fn with_unsupported_nodes() -> Vec<u8> {
             inputs: &["x", "w", "r"],
             outputs: &["y", "boxes"],
             attributes: &[("hidden_size", 4)],
+            lists: &[],
         },
         HandNode {
             name: "detections",
@@ -71,6 +74,7 @@ pub(crate) fn with_unsupported_nodes() -> Vec<u8> {
             inputs: &["boxes", "scores"],
             outputs: &["chosen"],
             attributes: &[],
+            lists: &[],
         },
     ];
     let output = HandTensor {
@@ -102,6 +106,14 @@ fn node(node: &HandNode<'_>) -> Vec<u8> {
         number(&mut attribute, 20, INTEGER);
         message(&mut out, 5, &attribute);
     }
+    for (name, values) in node.lists {
+        const INTEGERS: u64 = 7;
+        let mut attribute = Vec::new();
+        text(&mut attribute, 1, name);
+        values.iter().for_each(|value| number(&mut attribute, 8, *value));
+        number(&mut attribute, 20, INTEGERS);
+        message(&mut out, 5, &attribute);
+    }
     out
 }
 
@@ -121,7 +133,10 @@ fn value_info(tensor: &HandTensor<'_>) -> Vec<u8> {
     let mut shape = Vec::new();
     for dim in tensor.shape {
         let mut dimension = Vec::new();
-        number(&mut dimension, 1, *dim);
+        match dim {
+            0 => text(&mut dimension, 2, "side"),
+            length => number(&mut dimension, 1, *length),
+        }
         message(&mut shape, 1, &dimension);
     }
     let mut tensor_type = Vec::new();

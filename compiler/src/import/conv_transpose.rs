@@ -157,12 +157,12 @@ fn convolved(
     let end = |axis: usize| spread[axis].length as i64 - spread[axis].start - plane[axis] as i64;
     let dense =
         (0..2).all(|axis| (spread[axis].stride == 1 || plane[axis] == 1) && spread[axis].start >= 0 && end(axis) >= 0);
+    let lengths = [1, x.shape[1], spread[0].length, spread[1].length];
+    site.reserve(&lengths)?;
     let operand = if dense {
         conv.pads = [spread[0].start, spread[1].start, end(0), end(1)].map(|pad| pad as usize);
         image.id
     } else {
-        let lengths = [1, x.shape[1], spread[0].length, spread[1].length];
-        site.reserve(&lengths)?;
         let mut axes = whole(&shape);
         for (axis, spread) in spread.iter().enumerate() {
             axes[2 + axis] = vec![None; spread.length];

@@ -101,16 +101,16 @@ fn two_values(site: &mut Site<'_>, op: Op, left: Computed, right: Computed) -> R
 
 /// The value repeated to `shape`, which it broadcasts to.
 fn repeated(site: &mut Site<'_>, x: &Computed, shape: &[usize]) -> Result<NodeId, Stop> {
+    if limits::elements(shape) == limits::elements(&x.shape) {
+        let sample = site.sample(shape);
+        return site.reshaped(x.id, &sample);
+    }
     site.reserve(shape)?;
     let chosen = Tensor {
         shape: shape.to_vec(),
         values: broadcast_to(&select::numbered(&x.shape), shape),
         integer: true,
     };
-    if chosen.values.len() == x.shape.iter().product::<usize>() {
-        let sample = site.sample(shape);
-        return site.reshaped(x.id, &sample);
-    }
     match select::emit(site, x, &chosen)? {
         Value::Computed(repeated) => Ok(repeated.id),
         Value::Constant(_) | Value::Unknown => Err(Stop),
@@ -205,6 +205,7 @@ pub(super) fn affine(
             "shapes that broadcast are expected",
         ));
     };
+    let id = repeated(site, &x, &shape)?;
     let (granularity, entries) = entries(constant, &shape);
     let (scale, shift): (Vec<f64>, Vec<f64>) = entries.iter().map(|&value| scalar(value)).unzip();
     let op = Op::Affine(Affine {
@@ -212,7 +213,6 @@ pub(super) fn affine(
         scale: Array1::from(scale).into_shared(),
         shift: Array1::from(shift).into_shared(),
     });
-    let id = repeated(site, &x, &shape)?;
     site.emit(op, &[id], &shape)
 }
 

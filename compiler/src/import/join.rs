@@ -52,6 +52,7 @@ fn concat(site: &mut Site<'_>) -> Result<Value, Stop> {
     let mut sum: Option<NodeId> = None;
     for (place, operand) in operands.iter().enumerate() {
         let Value::Computed(x) = operand else { continue };
+        site.reserve(&shape)?;
         let chosen = join(-1.0, &|index, _| (index == place).then(|| numbered(&x.shape)));
         let Value::Computed(part) = select::emit(site, x, &chosen)? else {
             return Err(Stop);

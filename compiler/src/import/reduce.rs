@@ -66,6 +66,7 @@ fn mean(site: &mut Site<'_>, x: &Computed, axes: &[usize]) -> Result<crate::grap
         return Err(Stop);
     };
     if last - first + 1 != axes.len() {
+        site.reserve(&x.shape)?;
         let others = (0..x.shape.len()).filter(|axis| !axes.contains(axis));
         let order: Vec<usize> = others.chain(axes.iter().copied()).collect();
         let Value::Computed(moved) = emit(site, x, &transposed(&numbered(&x.shape), &order))? else {

@@ -173,6 +173,13 @@ fn axes(site: &mut Site<'_>, shape: &[usize], mapping: Mapping, target: &Target)
             }
         }
     }
+    if shape.contains(&0) {
+        return Err(site.refuse(
+            None,
+            format!("its operand has shape {shape:?}"),
+            "it has no elements to repeat",
+        ));
+    }
     let mut lengths: Vec<(usize, f64)> = shape.iter().map(|&length| (length, 1.0)).collect();
     for (index, &axis) in places.iter().enumerate() {
         let before = shape[axis] as f64;

@@ -101,6 +101,7 @@ fn rearranged(
         Value::Constant(tensor) => rule(site, &tensor).map(constant),
         Value::Computed(x) => {
             let x = site.without_tail(x)?;
+            site.reserve(&x.shape)?;
             let chosen = rule(site, &numbered(&x.shape))?;
             emit(site, &x, &chosen)
         }

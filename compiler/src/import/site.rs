@@ -295,8 +295,12 @@ impl Site<'_> {
 
     /// Binds a result other than the first.
     pub(super) fn also(&mut self, index: usize, value: Value) {
-        if let Some(name) = self.node.output.get(index).filter(|name| !name.is_empty()) {
-            self.state.values.insert(name.clone(), value);
+        let Some(name) = self.node.output.get(index).filter(|name| !name.is_empty()) else {
+            return;
+        };
+        if self.state.values.insert(name.clone(), value).is_some() {
+            let reason = format!("its result `{name}` has the name of another value");
+            self.refuse(None, reason, "export the model again: it is not valid ONNX");
         }
     }
 
@@ -321,10 +325,9 @@ impl Site<'_> {
 
     /// Accounts for a folded constant of `shape`, before it is computed; how many elements it has.
     pub(super) fn reserve(&mut self, shape: &[usize]) -> Result<usize, Stop> {
-        let count = if shape.contains(&0) {
-            Some(0)
-        } else {
-            limits::elements(shape)
+        let count = match shape.contains(&0) {
+            true => shape.iter().all(|&axis| axis <= limits::ELEMENTS).then_some(0),
+            false => limits::elements(shape),
         };
         let total = count.and_then(|count| self.state.elements.checked_add(count));
         match (count, total.filter(|&total| total <= limits::TOTAL_ELEMENTS)) {

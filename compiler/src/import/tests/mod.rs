@@ -1,5 +1,6 @@
 //! Tests of the whole import: against tract on the same bytes, and every refusal by its words.
 
+mod packed;
 mod selections;
 
 use proptest::prelude::*;

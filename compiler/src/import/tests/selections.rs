@@ -268,8 +268,12 @@ fn transposed_convolutions_match_tract() {
     });
 }
 
-/// What tf2onnx writes for a Keras network: channels last, transposed around every convolution.
-fn channels_last(opset: i64) -> Model {
+/// What tf2onnx writes for a Keras network: channels last, transposed around every convolution. `Square` is written out.
+pub(super) fn channels_last(opset: i64, activation: &str) -> Model {
+    let (op, operands) = match activation {
+        "Square" => ("Mul", ["biased", "biased"].as_slice()),
+        other => (other, ["biased"].as_slice()),
+    };
     Model::new(opset, &[0, 6, 6, 3])
         .node("first", "Transpose", &["x"], vec![ints("perm", &[0, 3, 1, 2])])
         .floats("w1", &[4, 3, 3, 3], &values(108, 1))
@@ -283,8 +287,13 @@ fn channels_last(opset: i64) -> Model {
         .node("last1", "Transpose", &["conv1"], vec![ints("perm", &[0, 2, 3, 1])])
         .floats("bias", &[4], &values(4, 3))
         .node("biased", "Add", &["last1", "bias"], vec![])
-        .node("relu", "Relu", &["biased"], vec![])
-        .node("first2", "Transpose", &["relu"], vec![ints("perm", &[0, 3, 1, 2])])
+        .node("activation", op, operands, vec![])
+        .node(
+            "first2",
+            "Transpose",
+            &["activation"],
+            vec![ints("perm", &[0, 3, 1, 2])],
+        )
         .floats("w2", &[2, 4, 2, 2], &values(32, 4))
         .node("conv2", "Conv", &["first2", "w2"], vec![])
         .node("pool", "AveragePool", &["conv2"], vec![ints("kernel_shape", &[2, 2])])
@@ -298,7 +307,7 @@ fn channels_last(opset: i64) -> Model {
 #[test]
 fn networks_with_channels_last_need_no_more_layers() {
     for opset in [9, 13, 18, 21] {
-        let simple = check_simplified(channels_last(opset));
+        let simple = check_simplified(channels_last(opset, "Relu"));
         let layers = simple
             .iter()
             .filter(|(_, node)| matches!(node.op, Op::Conv(_) | Op::Dense { .. }));
@@ -344,5 +353,44 @@ fn selections_that_cannot_be_are_refused_by_name() {
             vec![text("mode", "linear")],
         ),
         &["large (Resize, mode)", "linear", "nearest"],
+    );
+}
+
+#[test]
+fn hostile_sizes_of_selections_are_refused() {
+    let model = || Model::new(13, &[1, 1, 2, 2]);
+    refused(
+        model()
+            .integers("repeats", &[1, 1, 1 << 40, 1])
+            .node("tile", "Tile", &["x", "repeats"], vec![]),
+        &["tile (Tile)", "elements"],
+    );
+    refused(
+        model()
+            .floats("empty", &[1, 0], &[])
+            .integers("repeats", &[1 << 60, 1])
+            .node("tile", "Tile", &["empty", "repeats"], vec![]),
+        &["tile (Tile)"],
+    );
+    refused(
+        model()
+            .integers("sizes", &[1, 1, 1 << 40, 2])
+            .node("large", "Resize", &["x", "", "", "sizes"], vec![]),
+        &["large (Resize)", "elements"],
+    );
+    refused(
+        model().floats("w", &[1, 1, 2, 2], &[1.0; 4]).node(
+            "spread",
+            "ConvTranspose",
+            &["x", "w"],
+            vec![ints("strides", &[1 << 23, 1 << 23])],
+        ),
+        &["spread (ConvTranspose)", "elements"],
+    );
+    refused(
+        model()
+            .integers("shape", &[1, 1 << 30, 2, 2])
+            .node("wide", "Expand", &["x", "shape"], vec![]),
+        &["wide (Expand)", "elements"],
     );
 }
