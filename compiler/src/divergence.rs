@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_first_node_out_of_proportion_is_named() {
-        let samples = [vec![0.9, -1.1], vec![3.0, 0.0], vec![1.0, 1.0]];
+        let samples = [vec![0.9, -1.0], vec![3.0, 0.0], vec![1.0, 1.0]];
         let found = divergences(&squares(6), Some(&calibration()), &samples);
         let expected = Divergence {
             sample: 1,
