@@ -126,7 +126,7 @@ fn an_image_that_fits_no_ring() {
         &convolution(),
     );
     write_calibration(&folder, 192 * 192);
-    heron(&folder, COMPILE).fails(INFEASIBLE, &["slots", "36864"]);
+    heron(&folder, COMPILE).fails(INFEASIBLE, &["`x`", "65536 slots", "larger ring", "narrower"]);
     assert_eq!(names_in(&folder), ["calib.npy", "model.onnx"]);
 }
 
