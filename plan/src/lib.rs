@@ -5,6 +5,7 @@
 
 mod client;
 mod client_file;
+pub mod cost;
 mod counts;
 mod coverage;
 mod file_error;

@@ -65,6 +65,12 @@ impl Geometry {
         }
     }
 
+    /// How many weights that is.
+    pub fn weights_len(&self) -> u64 {
+        let sizes = self.weights_shape().into_iter();
+        sizes.fold(1, |product: u64, size| product.saturating_mul(size as u64))
+    }
+
     /// Length of the result and of the operand; `None` if they overflow.
     pub fn dimensions(&self) -> Option<(u32, u32)> {
         match self {

@@ -11,15 +11,9 @@
 //! 2025), section 5.
 
 use heron_params::{Rotation, Slots};
+use heron_plan::cost::PRICES;
 use heron_plan::{BabyGiant, Geometry, LinearMap, VectorLayout};
 
-/// Cost of a rotation whose decomposition is shared, in rotations. Measured at N=2^15, 14 limbs: 4.4 ms against 18.6 ms.
-const HOISTED_ROTATION: f64 = 0.25;
-/// What the key of a rotation is worth, in rotations: its memory, and reading it. With nothing for keys, ResNet-20's main path
-/// would take 870 rotations instead of 725, for a sixth less time in rotations.
-const KEY: f64 = 0.7;
-/// Cost of a plaintext product and sum, in rotations.
-const PRODUCT: f64 = 0.05;
 /// Every split up to this one is tried.
 const SMALL_SPLIT: u32 = 256;
 
@@ -47,7 +41,8 @@ pub(super) fn plan_map(
     let diagonals = map.diagonals();
     let (baby, rotations) = cheapest_baby(&diagonals, &splits(&map));
     map.steps = BabyGiant { baby };
-    let cost = rotations + PRODUCT * diagonals.len() as f64 + (1.0 + KEY) * map.fold.len() as f64;
+    let folds = (PRICES.rotation + PRICES.key) * map.fold.len() as f64;
+    let cost = rotations + PRICES.diagonal * diagonals.len() as f64 + folds;
     Some(PlannedMap { map, cost })
 }
 
@@ -95,10 +90,15 @@ fn cheapest_baby(diagonals: &[u32], splits: &[u32]) -> (u32, f64) {
                 babies += 1;
             }
         }
-        (HOISTED_ROTATION + KEY) * f64::from(babies) + (1.0 + KEY) * f64::from(giants)
+        price_of_rotations(f64::from(babies), f64::from(giants))
     };
     let costs = splits.iter().map(|&split| (split, cost(split)));
     costs.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((1, 0.0))
+}
+
+/// Rotations and their keys, in rotations.
+fn price_of_rotations(babies: f64, giants: f64) -> f64 {
+    (PRICES.hoisted_rotation + PRICES.key) * babies + (PRICES.rotation + PRICES.key) * giants
 }
 
 fn gcd(a: u32, b: u32) -> u32 {
@@ -178,7 +178,7 @@ mod tests {
             let (baby, cost) = cheapest_baby(&diagonals, &splits);
             for split in splits {
                 let (babies, giants) = BabyGiant { baby: split }.rotations(&diagonals);
-                let naive = (HOISTED_ROTATION + KEY) * babies.len() as f64 + (1.0 + KEY) * giants.len() as f64;
+                let naive = price_of_rotations(babies.len() as f64, giants.len() as f64);
                 prop_assert!(cost <= naive + 1e-9);
                 prop_assert!(split != baby || (cost - naive).abs() < 1e-9);
             }

@@ -6,6 +6,7 @@
 
 use heron_params::bootstrap::BootstrapPrecision;
 use heron_params::{ChainRequest, CkksParams, Level, ParamsError, ScalePower};
+use heron_plan::cost::PRICES;
 use heron_plan::{Instruction, OpCounts, ValueId, Weights};
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +23,6 @@ const MIN_LOG_SCALE: u32 = 18;
 const HEADROOM_BITS: f64 = 2.0;
 /// The largest prime is below 2^50.
 const MAX_LOG_PRIME: u32 = 49;
-/// What a rotation with a shared decomposition costs, in rotations.
-const HOISTED_ROTATION: f64 = 0.4;
 
 /// A set that misses the wanted precision by more than this rules out those with a smaller scale: the digits, in which they
 /// differ otherwise, matter less.
@@ -299,7 +298,8 @@ pub(crate) fn in_rotations(log_n: u32, transforms: f64) -> f64 {
 
 /// Key switches, in rotations with a decomposition of their own.
 pub(crate) fn key_switches(counts: OpCounts) -> f64 {
-    (counts.full_rotations + counts.ciphertext_products) as f64 + HOISTED_ROTATION * counts.hoisted_rotations as f64
+    (counts.full_rotations + counts.ciphertext_products) as f64
+        + PRICES.hoisted_rotation * counts.hoisted_rotations as f64
 }
 
 /// A key switch in transforms of one limb: each digit is raised to all limbs, and two results come down from them.
