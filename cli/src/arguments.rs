@@ -78,6 +78,39 @@ impl fmt::Display for TensorRef {
     }
 }
 
+/// A number of bytes: `4GiB`, `512MiB`, or a plain number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ByteCount(pub(crate) u64);
+
+/// Units of byte counts, and what they are shifted by.
+const BYTE_UNITS: [(&str, u32); 3] = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+
+impl FromStr for ByteCount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let suffixed = BYTE_UNITS
+            .iter()
+            .find_map(|&(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+        let (digits, shift) = suffixed.unwrap_or((text, 0));
+        let count: Option<u64> = digits.trim().parse().ok();
+        let bytes = count.and_then(|count| count.checked_mul(1 << shift));
+        bytes.map(Self).ok_or_else(|| "write 4GiB, 512MiB or 100".to_owned())
+    }
+}
+
+impl fmt::Display for ByteCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fitting = BYTE_UNITS
+            .iter()
+            .find(|(_, shift)| self.0 > 0 && self.0.trailing_zeros() >= *shift);
+        match fitting {
+            Some((unit, shift)) => write!(f, "{}{unit}", self.0 >> shift),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
 /// A normalization as numbers separated by commas: a scale, then means, then as many deviations.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NormalizeOption(pub(crate) Normalization);
@@ -166,6 +199,23 @@ mod tests {
     fn parse(text: &str) -> TensorRef {
         let Ok(parsed) = text.parse();
         parsed
+    }
+
+    #[test]
+    fn byte_counts_have_units_and_are_written_as_they_are_read() {
+        for (text, bytes) in [
+            ("4GiB", 4 << 30),
+            ("512MiB", 512 << 20),
+            ("3KiB", 3072),
+            ("100", 100),
+            ("0", 0),
+        ] {
+            let count: ByteCount = text.parse().expect("a byte count");
+            assert_eq!((count.0, count.to_string().as_str()), (bytes, text));
+        }
+        for text in ["", "GiB", "-1", "1.5GiB", "4GB", "99999999999GiB"] {
+            assert!(text.parse::<ByteCount>().is_err(), "{text}");
+        }
     }
 
     #[test]

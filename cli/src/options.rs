@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    BenchArgs, CheckArgs, CompileArgs, DecryptArgs, DemoArgs, EncryptArgs, ExplainArgs, FitCommandArgs, InspectArgs,
-    KeygenArgs, OpsArgs, ReportArgs, RunArgs, SimulateArgs, TuneArgs, VerifyArgs,
+    BenchArgs, CheckArgs, CompileArgs, DecryptArgs, DemoArgs, DoctorArgs, EncryptArgs, ExplainArgs, FitCommandArgs,
+    InspectArgs, KeygenArgs, OpsArgs, ReportArgs, RunArgs, SimulateArgs, TuneArgs, VerifyArgs,
 };
 use crate::context::Context;
 use crate::terminal::{Format, Verbosity};
@@ -16,7 +16,7 @@ Who uses what:
   author    check, ops, fit, compile, report, explain, simulate
   client    keygen, encrypt, decrypt
   server    run
-  everyone  demo, verify, inspect, bench
+  everyone  demo, verify, inspect, bench, doctor
 
 Exit codes:
   0 ok                          5 verification failed
@@ -107,6 +107,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Measure how fast this machine computes on ciphertexts
     Bench(BenchArgs),
+    /// Say what this machine offers, and measure it for estimates
+    Doctor(DoctorArgs),
 }
 
 impl Command {
@@ -132,6 +134,7 @@ impl Command {
             Self::Verify(args) => args.run(context),
             Self::Inspect(args) => args.run(context),
             Self::Bench(args) => args.run(context),
+            Self::Doctor(args) => args.run(context),
         }
     }
 }

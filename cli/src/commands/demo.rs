@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::compile::{CompileArgs, PlanWritten};
 use super::decrypt::{DecryptArgs, Decrypted};
 use super::encrypt::{EncryptArgs, Encrypted};
+use super::estimate::BudgetOption;
 use super::keygen::{KeygenArgs, KeysWritten};
 use super::report::costs;
 use super::run::{Ran, RunArgs};
@@ -250,6 +251,7 @@ impl Parties {
             keys: self.server.join("eval.key"),
             input: self.server.join("x.ct"),
             output: self.server.join("y.ct"),
+            budget: BudgetOption::USUAL,
             force: ForceOption::REFUSE,
         };
         let ran = run.execute(context)?;

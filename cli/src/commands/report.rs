@@ -7,8 +7,11 @@ use heron_compiler::approximate::{ActivationReport, Form};
 use heron_compiler::gate::Accuracy;
 use heron_compiler::report::{BootstrapReport, Report};
 use heron_params::SecurityCard;
-use heron_runtime::files::read_report;
+use heron_runtime::files::{read_plan, read_report};
+use heron_runtime::sessions::ckks_program;
+use serde::Serialize;
 
+use super::estimate::{BudgetOption, CostEstimate, MachineOption};
 use super::integers;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -18,7 +21,8 @@ use crate::units;
 
 const AFTER_HELP: &str = "\
 Needs no key. The levels say where the modulus goes, rotations and products
-where the time goes.
+where the time goes. Times are estimates from measured operations; layers may
+share keys.
 
 Example:
   heron report digits.plan
@@ -34,6 +38,18 @@ pub(crate) struct ReportArgs {
     /// A plan of the same model for the other target: run both once, and say which to take
     #[arg(long, value_name = "PLAN")]
     compare_targets: Option<PathBuf>,
+    #[command(flatten)]
+    machine: MachineOption,
+    #[command(flatten)]
+    budget: BudgetOption,
+}
+
+/// A report with what the plan will cost.
+#[derive(Debug, Serialize)]
+struct Estimated {
+    #[serde(flatten)]
+    report: Report,
+    estimate: CostEstimate,
 }
 
 impl ReportArgs {
@@ -53,7 +69,12 @@ impl ReportArgs {
             return Ok(());
         }
         let report = parse_report(&bytes, &self.plan)?;
-        context.terminal.result(&report, |width| text(&report, width))?;
+        let bundle = read_plan(&self.plan)?;
+        let estimate = CostEstimate::of(ckks_program(&bundle.plan)?, &self.machine.table()?, self.budget);
+        let estimated = Estimated { report, estimate };
+        context
+            .terminal
+            .result(&estimated, |width| text(&estimated.report, &estimated.estimate, width))?;
         let plan = self.plan.display();
         context
             .terminal
@@ -70,7 +91,9 @@ pub(super) fn parse_report(bytes: &[u8], plan: &Path) -> Result<Report, Failure>
     })
 }
 
-fn text(report: &Report, width: usize) -> String {
+fn text(report: &Report, estimate: &CostEstimate, width: usize) -> String {
+    let mut costs = costs(report);
+    costs.extend(estimate.entries());
     let mut sections = vec![
         format!(
             "{}: {} to {}\n",
@@ -78,8 +101,8 @@ fn text(report: &Report, width: usize) -> String {
             units::shape(&report.model.input_shape),
             units::shape(&report.model.output_shape)
         ),
-        layer_table(report).render(width),
-        pairs(&costs(report), width),
+        layer_table(report, estimate).render(width),
+        pairs(&costs, width),
         pairs(&security_card::entries(&report.security), width),
     ];
     if !report.activations.is_empty() {
@@ -100,7 +123,7 @@ fn text(report: &Report, width: usize) -> String {
     sections.join("\n")
 }
 
-fn layer_table(report: &Report) -> Table {
+fn layer_table(report: &Report, estimate: &CostEstimate) -> Table {
     let mut table = Table::new(&[
         ("layer", Align::Text),
         ("in", Align::Number),
@@ -110,9 +133,12 @@ fn layer_table(report: &Report) -> Table {
         ("ct·ct", Align::Number),
         ("ct·pt", Align::Number),
         ("keys", Align::Number),
+        ("plaintexts", Align::Number),
+        ("ms", Align::Number),
     ]);
     let count = |n: u64| if n == 0 { String::new() } else { n.to_string() };
-    for layer in &report.layers {
+    let size = |bytes: u64| if bytes == 0 { String::new() } else { units::bytes(bytes) };
+    for (layer, cost) in report.layers.iter().zip(&estimate.layers) {
         table.row([
             layer.node.clone(),
             layer.level_in.0.to_string(),
@@ -121,11 +147,9 @@ fn layer_table(report: &Report) -> Table {
             count(layer.rotations),
             count(layer.counts.ciphertext_products),
             count(layer.counts.plaintext_products),
-            if layer.key_bytes == 0 {
-                String::new()
-            } else {
-                units::bytes(layer.key_bytes)
-            },
+            size(layer.key_bytes),
+            size(cost.plaintext_bytes),
+            format!("{:.1}", cost.ms),
         ]);
     }
     let totals = &report.totals;
@@ -138,6 +162,8 @@ fn layer_table(report: &Report) -> Table {
         totals.counts.ciphertext_products.to_string(),
         totals.counts.plaintext_products.to_string(),
         units::bytes(totals.key_memory_bytes),
+        size(estimate.memory.plaintexts),
+        format!("{:.1}", estimate.seconds * 1e3),
     ]);
     table
 }

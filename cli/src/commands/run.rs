@@ -8,6 +8,7 @@ use heron_runtime::files::{read_ciphertexts, read_evaluation_keys, read_plan, wr
 use heron_runtime::sessions::{RunProgress, Security, Server, ServerOptions, ckks_program, open_context};
 use serde::Serialize;
 
+use super::estimate::BudgetOption;
 use super::integers;
 use crate::artefact::{ForceOption, Written};
 use crate::context::Context;
@@ -19,9 +20,6 @@ has.
 
 Example:
   heron run digits.plan --keys keys/eval.key -i x.ct -o y.ct";
-
-/// Encoded plaintexts are kept between samples up to this many bytes.
-const CACHE_BYTES: u64 = 4 << 30;
 
 /// Options of `run`.
 #[derive(Debug, clap::Args)]
@@ -38,6 +36,8 @@ pub(crate) struct RunArgs {
     /// The ciphertext file to write
     #[arg(short, long, value_name = "Y.ct")]
     pub(super) output: PathBuf,
+    #[command(flatten)]
+    pub(super) budget: BudgetOption,
     #[command(flatten)]
     pub(super) force: ForceOption,
 }
@@ -104,7 +104,7 @@ impl RunArgs {
             ring,
             keys,
             ServerOptions {
-                cache_bytes: CACHE_BYTES,
+                cache_bytes: self.budget.mem_budget.0,
             },
         )?;
         let seconds_loading_keys = loading.elapsed().as_secs_f64();

@@ -6,6 +6,7 @@ mod bench;
 mod composite;
 mod demo;
 mod determinism;
+mod doctor;
 mod errors;
 mod explain;
 mod fit;

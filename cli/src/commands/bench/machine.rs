@@ -7,18 +7,18 @@ const CPU_INFO: &str = "/proc/cpuinfo";
 
 /// The machine and how much of it is used.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Machine {
+pub(in crate::commands) struct Machine {
     /// The processor's name; its architecture where the system does not tell.
-    pub(super) cpu: String,
+    pub(in crate::commands) cpu: String,
     /// The kernel set.
-    pub(super) kernels: &'static str,
+    pub(in crate::commands) kernels: &'static str,
     /// How many threads compute.
-    pub(super) threads: usize,
+    pub(in crate::commands) threads: usize,
 }
 
 impl Machine {
     /// This one.
-    pub(super) fn this(kernels: heron_ckks::Kernels) -> Self {
+    pub(in crate::commands) fn this(kernels: heron_ckks::Kernels) -> Self {
         Self {
             cpu: std::fs::read_to_string(CPU_INFO)
                 .ok()

@@ -10,6 +10,8 @@ use clap::Subcommand;
 
 use crate::context::Context;
 
+pub(super) use machine::Machine;
+
 const AFTER_HELP: &str = "\
 Example:
   heron bench ops --log-n 15 --limbs 14 --threads 1
