@@ -136,15 +136,16 @@ pub(crate) fn check_spec(ctx: &Context, spec: &KeySpec) -> Result<(), EvalError>
     }
 }
 
-/// `5^k mod 2N`.
-fn galois_element(ctx: &Context, rotation: Rotation) -> u64 {
+/// `X -> X^(5^k)`, which rotates the slots to the left by `k`.
+pub(crate) fn rotation_automorphism(ctx: &Context, rotation: Rotation) -> Automorphism {
     let order = 2 * ctx.n() as u64;
-    (0..rotation.0).fold(1, |power, _| power * 5 % order)
+    let galois_element = (0..rotation.0).fold(1, |power, _| power * 5 % order);
+    Automorphism::new(ctx.params().log_n, galois_element)
 }
 
 impl RotationKey {
     fn generate(ctx: &Context, rotation: Rotation, level: Level, secret: &SecretKey, rng: &mut Rng) -> Self {
-        let automorphism = Automorphism::new(ctx.params().log_n, galois_element(ctx, rotation));
+        let automorphism = rotation_automorphism(ctx, rotation);
         // A switch key takes its source modulo the primes of its digits alone.
         let mut source = Poly::from_pool(&ctx.pool, ctx.n(), level.limbs());
         for_each_limb(&mut source, |i, out| automorphism.apply(secret.poly.limb(i), out));
@@ -157,7 +158,7 @@ impl RotationKey {
     }
 
     pub(crate) fn new(ctx: &Context, rotation: Rotation, switch: SeededSwitchKey) -> Self {
-        let automorphism = Automorphism::new(ctx.params().log_n, galois_element(ctx, rotation));
+        let automorphism = rotation_automorphism(ctx, rotation);
         Self {
             switch,
             automorphism: Arc::new(automorphism),

@@ -157,6 +157,15 @@ pub(crate) struct EvaluatedDigits<'a> {
 }
 
 impl EvaluatedDigits<'_> {
+    /// One digit, which holds the whole polynomial.
+    pub(crate) fn single(words: Words) -> Self {
+        Self {
+            n: words.len(),
+            words,
+            own: None,
+        }
+    }
+
     /// The limbs of the digits from `start` on, as many as one sum takes.
     pub(crate) fn limbs(&self, start: usize) -> LimbRefs<'_> {
         let mut limbs = LimbRefs::new();

@@ -27,6 +27,7 @@ mod key_switch;
 mod keys;
 mod limb_refs;
 mod linear;
+mod linear_inputs;
 mod linear_sums;
 mod linear_transform;
 pub mod memory;

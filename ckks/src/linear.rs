@@ -18,7 +18,8 @@ use crate::encoder::encode_integers;
 use crate::error::EvalError;
 use crate::evaluation_keys::RotationKey;
 use crate::evaluator::{Evaluator, Finish};
-use crate::key_switch::{Decomposition, DigitColumns};
+use crate::key_switch::Decomposition;
+use crate::linear_inputs::{Inputs, Lifted};
 use crate::linear_sums::{Batch, Residues, RotatedSum};
 use crate::linear_transform::{GiantStep, LinearTransform};
 use crate::parallel::map_indices;
@@ -98,11 +99,38 @@ impl Evaluator {
     ) -> Result<Vec<Ciphertext>, EvalError> {
         let giants = transform.giant_steps();
         let checked = CheckedTransform::new(self, inputs, giants)?;
-        let (level, power) = self.finished_state(checked.level, finish)?;
+        self.finished_state(checked.level, finish)?;
         let diagonals = self.encoded_diagonals(transform, checked.level)?;
-        let inner = checked.inner_sums(&diagonals);
+        self.evaluate(&checked, &diagonals, finish)
+    }
+
+    /// Applies a linear transform with one input and one output to a lifted ciphertext, read at a level under `keys`: for every baby step,
+    /// the identity too, one of a single digit.
+    ///
+    /// # Levels
+    /// To `Δ`, one level below the given one.
+    pub(crate) fn linear_lifted(
+        &self,
+        (lifted, keys): (&Lifted, &BTreeMap<Rotation, RotationKey>),
+        level: Level,
+        transform: &impl LinearTransform,
+    ) -> Result<Ciphertext, EvalError> {
+        self.finished_state(level, Finish::Rescale)?;
+        let checked = CheckedTransform::lifted(self, (lifted, keys), level, transform.giant_steps())?;
+        let diagonals = self.encoded_diagonals(transform, level)?;
+        single(self.evaluate(&checked, &diagonals, Finish::Rescale)?)
+    }
+
+    fn evaluate(
+        &self,
+        checked: &CheckedTransform<'_>,
+        diagonals: &Diagonals,
+        finish: Finish,
+    ) -> Result<Vec<Ciphertext>, EvalError> {
+        let (level, power) = self.finished_state(checked.level, finish)?;
+        let inner = checked.inner_sums(diagonals);
         let lowered = checked.lower(&inner);
-        let decompositions: Vec<Option<Decomposition<'_>>> = map_indices(giants.len(), |g| {
+        let decompositions: Vec<Option<Decomposition<'_>>> = map_indices(checked.giants.len(), |g| {
             lowered[g]
                 .as_ref()
                 .map(|poly| Decomposition::new(&self.ctx, checked.level, poly))
@@ -158,9 +186,7 @@ fn single(outputs: Vec<Ciphertext>) -> Result<Ciphertext, EvalError> {
 pub(crate) struct CheckedTransform<'a> {
     pub(crate) eval: &'a Evaluator,
     pub(crate) level: Level,
-    pub(crate) inputs: &'a [&'a Ciphertext],
-    /// Of the inputs that are rotated.
-    decompositions: Vec<Option<Decomposition<'a>>>,
+    inputs: Inputs<'a>,
     pub(crate) babies: Vec<Baby<'a>>,
     pub(crate) baby_index: BTreeMap<(usize, Rotation), usize>,
     pub(crate) giants: &'a [GiantStep],
@@ -168,7 +194,7 @@ pub(crate) struct CheckedTransform<'a> {
     n_outputs: usize,
 }
 
-/// One baby step: an input, and the key of its rotation unless that is the identity.
+/// One baby step: an input, and the key of its rotation unless it needs none.
 pub(crate) struct Baby<'a> {
     pub(crate) input: usize,
     pub(crate) key: Option<&'a RotationKey>,
@@ -177,42 +203,46 @@ pub(crate) struct Baby<'a> {
 impl<'a> CheckedTransform<'a> {
     fn new(eval: &'a Evaluator, inputs: &'a [&'a Ciphertext], giants: &'a [GiantStep]) -> Result<Self, EvalError> {
         let level = check_inputs(eval, inputs)?;
-        let n_outputs = check_outputs(giants)?;
-        let terms = giants.iter().flat_map(|step| &step.terms);
-        let distinct: BTreeSet<(usize, Rotation)> = terms.map(|term| (term.input, term.rotation)).collect();
-        let key = |rotation: Rotation| {
-            eval.check_rotation(rotation)?;
-            if rotation == Rotation(0) {
-                Ok(None)
-            } else {
-                eval.keys.rotation_key(rotation, level).map(Some)
-            }
-        };
-        let mut babies = Vec::new();
-        for &(input, rotation) in &distinct {
-            if input >= inputs.len() {
-                return Err(EvalError::MalformedTransform("a term reads an input that is not there"));
-            }
-            babies.push(Baby {
-                input,
-                key: key(rotation)?,
-            });
-        }
-        let giant_keys = giants.iter().map(|step| key(step.rotation)).collect::<Result<_, _>>()?;
+        let (babies, baby_index) = baby_steps(giants, inputs.len(), |rotation| rotation_key(eval, rotation, level))?;
         let decompose = |index: usize| {
             let rotated = babies.iter().any(|baby| baby.input == index && baby.key.is_some());
             rotated.then(|| Decomposition::new(&eval.ctx, level, &inputs[index].c1))
         };
         Ok(Self {
-            decompositions: (0..inputs.len()).map(decompose).collect(),
-            baby_index: distinct.into_iter().enumerate().map(|(i, baby)| (baby, i)).collect(),
+            inputs: Inputs::Ciphertexts {
+                ciphertexts: inputs,
+                decompositions: (0..inputs.len()).map(decompose).collect(),
+            },
+            baby_index,
             eval,
             level,
-            inputs,
             babies,
             giants,
-            giant_keys,
-            n_outputs,
+            giant_keys: giant_keys(eval, level, giants)?,
+            n_outputs: check_outputs(giants)?,
+        })
+    }
+
+    fn lifted(
+        eval: &'a Evaluator,
+        (lifted, keys): (&'a Lifted, &'a BTreeMap<Rotation, RotationKey>),
+        level: Level,
+        giants: &'a [GiantStep],
+    ) -> Result<Self, EvalError> {
+        let key = |rotation| {
+            let key = keys.get(&rotation);
+            key.map(Some).ok_or(EvalError::MissingRotationKey { rotation, level })
+        };
+        let (babies, baby_index) = baby_steps(giants, 1, key)?;
+        Ok(Self {
+            inputs: Inputs::Lifted(lifted),
+            baby_index,
+            eval,
+            level,
+            babies,
+            giants,
+            giant_keys: giant_keys(eval, level, giants)?,
+            n_outputs: check_outputs(giants)?,
         })
     }
 
@@ -221,21 +251,15 @@ impl<'a> CheckedTransform<'a> {
         let ctx = &self.eval.ctx;
         let batches = Batch::cut(self, diagonals);
         let mut sums = Stack::from_pool(&ctx.pool, ctx.n(), ctx.basis_len(self.level), 2 * self.giants.len());
-        let group_len = self.decompositions.iter().flatten().map(Decomposition::group_len).min();
-        sums.for_each_group(group_len.unwrap_or(1), |first, mut rows| {
-            let inputs = self.decompositions.iter().map(Option::as_ref);
-            let columns: Vec<Option<DigitColumns<'_>>> = inputs
-                .map(|input| input.map(|input| input.extend(first, rows.len())))
-                .collect();
+        sums.for_each_group(self.inputs.group_len(), |first, mut rows| {
+            let columns = self.inputs.columns(first, rows.len());
             for (slot, mut row) in rows.iter_mut().enumerate() {
-                let columns = columns.iter().map(Option::as_ref);
+                let position = first + slot;
                 let residues = Residues {
                     transform: self,
-                    position: first + slot,
-                    prime: ctx.basis_prime(self.level, first + slot),
-                    digits: columns
-                        .map(|columns| columns.map(|columns| columns.evaluate(slot)))
-                        .collect(),
+                    position,
+                    prime: ctx.basis_prime(self.level, position),
+                    inputs: self.inputs.residues(ctx, self.level, (position, slot), &columns),
                 };
                 for batch in &batches {
                     residues.sum(batch, &mut row);
@@ -295,6 +319,50 @@ impl<'a> CheckedTransform<'a> {
         });
         sum
     }
+}
+
+/// The distinct baby steps of a transform, and where each is among them.
+type BabySteps<'a> = (Vec<Baby<'a>>, BTreeMap<(usize, Rotation), usize>);
+
+fn baby_steps<'a>(
+    giants: &[GiantStep],
+    n_inputs: usize,
+    key: impl Fn(Rotation) -> Result<Option<&'a RotationKey>, EvalError>,
+) -> Result<BabySteps<'a>, EvalError> {
+    let terms = giants.iter().flat_map(|step| &step.terms);
+    let distinct: BTreeSet<(usize, Rotation)> = terms.map(|term| (term.input, term.rotation)).collect();
+    let mut babies = Vec::new();
+    for &(input, rotation) in &distinct {
+        if input >= n_inputs {
+            return Err(EvalError::MalformedTransform("a term reads an input that is not there"));
+        }
+        babies.push(Baby {
+            input,
+            key: key(rotation)?,
+        });
+    }
+    Ok((
+        babies,
+        distinct.into_iter().enumerate().map(|(i, baby)| (baby, i)).collect(),
+    ))
+}
+
+fn giant_keys<'a>(
+    eval: &'a Evaluator,
+    level: Level,
+    giants: &[GiantStep],
+) -> Result<Vec<Option<&'a RotationKey>>, EvalError> {
+    let keys = giants.iter().map(|step| rotation_key(eval, step.rotation, level));
+    keys.collect()
+}
+
+/// The key of a rotation; none for the identity.
+fn rotation_key(eval: &Evaluator, rotation: Rotation, level: Level) -> Result<Option<&RotationKey>, EvalError> {
+    eval.check_rotation(rotation)?;
+    if rotation == Rotation(0) {
+        return Ok(None);
+    }
+    eval.keys.rotation_key(rotation, level).map(Some)
 }
 
 /// Checks that all inputs are alike and fit the ring; their level.

@@ -8,6 +8,7 @@ use crate::kernels::{MAX_DIGITS, MAX_TERMS, NttPrime, RotatingKey, Scalar};
 use crate::key_switch::EvaluatedDigits;
 use crate::limb_refs::LimbRefs;
 use crate::linear::CheckedTransform;
+use crate::linear_inputs::InputResidues;
 use crate::memory::Words;
 use crate::plaintext_cache::{Diagonals, EncodedDiagonal};
 use crate::stack::Row;
@@ -70,8 +71,7 @@ pub(crate) struct Residues<'a> {
     pub(crate) transform: &'a CheckedTransform<'a>,
     pub(crate) position: usize,
     pub(crate) prime: &'a NttPrime,
-    /// Of the inputs that are rotated.
-    pub(crate) digits: Vec<Option<EvaluatedDigits<'a>>>,
+    pub(crate) inputs: Vec<InputResidues<'a>>,
 }
 
 impl Residues<'_> {
@@ -119,32 +119,28 @@ impl Residues<'_> {
     fn rotate(&self, baby: usize, first: usize, out: [&mut [u64]; 2]) {
         let transform = self.transform;
         let baby = &transform.babies[baby];
-        let input = transform.inputs[baby.input];
+        let input = &self.inputs[baby.input];
         // Modulo a special prime the raised input is zero.
-        let raised =
-            (self.position < transform.level.limbs()).then(|| transform.eval.ctx.special_product(self.position));
-        match (baby.key, &self.digits[baby.input]) {
+        let special_product = || transform.eval.ctx.special_product(self.position);
+        match (baby.key, &input.digits) {
             (Some(key), Some(digits)) => {
-                let addend = raised.map(|factor| (input.c0.limb(self.position), factor));
                 let sum = RotatedSum {
                     key,
                     level: transform.level,
                     position: self.position,
                     prime: self.prime,
                 };
-                sum.write(first, digits, addend, out);
+                sum.write(first, digits, input.body().map(|body| (body, special_product())), out);
             }
-            (None, _) | (_, None) => {
-                for (out, poly) in out.into_iter().zip([&input.c0, &input.c1]) {
-                    match raised {
-                        Some(factor) => {
-                            out.copy_from_slice(&poly.limb(self.position)[first..][..out.len()]);
-                            self.prime.mul_scalar_assign_part(out, factor);
-                        }
-                        None => out.fill(0),
+            (None, _) | (_, None) => match input.pair() {
+                Some(halves) => {
+                    for (out, half) in out.into_iter().zip(halves) {
+                        out.copy_from_slice(&half[first..][..out.len()]);
+                        self.prime.mul_scalar_assign_part(out, special_product());
                     }
                 }
-            }
+                None => out.into_iter().for_each(|out| out.fill(0)),
+            },
         }
     }
 

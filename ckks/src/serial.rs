@@ -10,7 +10,7 @@
 //! | ciphertext | level `u32`, power `u8`, limbs of `c0`, limbs of `c1` |
 //! | seeded ciphertext | level `u32`, power `u8`, seed, limbs of `c0` |
 //! | evaluation keys | relinearization level plus one or 0 `u32`, number of rotations `u32`, for each rotation and level `u32`, then every key: seed, for each digit the limbs over the basis of its level |
-//! | bootstrap keys | conjugation, to the sparse secret (over `q_0` and one special prime), from the sparse secret (one digit): each as above |
+//! | bootstrap keys | conjugation, to the sparse secret (over `q_0` and one special prime), from the sparse secret under each rotation (one digit): each as above |
 //!
 //! A seed is 32 bytes, a limb `N` words of 8 bytes in evaluation form.
 

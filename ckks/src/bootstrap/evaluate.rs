@@ -7,7 +7,7 @@ use heron_params::bootstrap::{BootstrapParams, Factor, TransformOrder};
 use super::automorphism::{conjugate, imaginary_unit, times_i};
 use super::factor_matrix::Direction;
 use super::keys::BootstrapKeys;
-use super::raise::raise;
+use super::raise::{lift, raise};
 use super::reduction::Reduction;
 use super::transform::{ComplexTransform, Half};
 use crate::ciphertext::Ciphertext;
@@ -96,13 +96,7 @@ impl Bootstrapper {
 
     /// From a polynomial at level 0 to its coefficients in the slots, reduced modulo `q_0`.
     fn refresh(&self, a: &Ciphertext) -> Result<Ciphertext, EvalError> {
-        let raised = raise(&self.eval, &self.keys.raise, a, self.params.top_level());
-        let traced = self
-            .params
-            .trace_rotations()
-            .into_iter()
-            .try_fold(raised, |sum, by| self.eval.add(&sum, &self.eval.rotate(&sum, by)?))?;
-        let slots = self.transform(&traced, &self.to_slots)?;
+        let slots = self.raised_slots(a)?;
         let conjugated = conjugate(&self.eval, &slots, &self.keys.conjugation);
         let real = self.eval.add(&slots, &conjugated)?;
         let reduced = self.reduction.apply(&self.eval, &real)?;
@@ -116,6 +110,28 @@ impl Bootstrapper {
         let reduced_imaginary = self.reduction.apply(&self.eval, &imaginary)?;
         let turned = times_i(self.eval.context(), reduced_imaginary, &self.unit);
         self.eval.add(&reduced, &turned)
+    }
+
+    /// From a polynomial at level 0 to its raised coefficients in the slots.
+    fn raised_slots(&self, a: &Ciphertext) -> Result<Ciphertext, EvalError> {
+        let (keys, top) = (&self.keys.raise, self.params.top_level());
+        match self.to_slots.split_first() {
+            Some((first, others)) if self.params.raises_into_factor() => {
+                let lifted = lift(&self.eval, keys, a);
+                let applied = self.eval.linear_lifted((&lifted, &keys.from_sparse), top, first)?;
+                self.transform(&self.traced(applied)?, others)
+            }
+            _ => {
+                let raised = raise(&self.eval, keys, a, top)?;
+                self.transform(&self.traced(raised)?, &self.to_slots)
+            }
+        }
+    }
+
+    /// The sum of the rotations that keeps the coefficients that the slots use.
+    fn traced(&self, a: Ciphertext) -> Result<Ciphertext, EvalError> {
+        let mut rotations = self.params.trace_rotations().into_iter();
+        rotations.try_fold(a, |sum, by| self.eval.add(&sum, &self.eval.rotate(&sum, by)?))
     }
 
     /// `(slots - conjugated) / i`.

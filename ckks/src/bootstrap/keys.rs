@@ -1,5 +1,6 @@
 //! The keys of a bootstrap beyond relinearization and rotations, which a network shares: conjugation, and the raise.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -45,19 +46,22 @@ impl BootstrapKeys {
         let spec = params.key_spec();
         Ok(Self {
             conjugation: conjugation_key(ctx, secret, spec.conjugation, &mut rng.fork()),
-            raise: RaiseKeys::generate(ctx, secret, spec.raise, &mut rng.fork())?,
+            raise: RaiseKeys::generate(ctx, secret, spec.raise, &spec.raised, &mut rng.fork())?,
         })
     }
 
-    /// Writes the keys: of conjugation, to the sparse secret, from it; each its seed and the limbs of its first halves.
+    /// Writes the keys: of conjugation, to the sparse secret, from it by ascending rotations; each its seed and the limbs of its first
+    /// halves.
     ///
     /// # Errors
     /// Those of the writer.
     pub fn write_to(&self, out: &mut impl Write) -> std::io::Result<()> {
         let raise = &self.raise;
-        [&self.conjugation.switch, &raise.to_sparse, &raise.from_sparse]
+        let from_sparse = raise.from_sparse.values().map(|key| &key.switch);
+        let mut keys = [&self.conjugation.switch, &raise.to_sparse]
             .into_iter()
-            .try_for_each(|key| write_switch_key(out, key))
+            .chain(from_sparse);
+        keys.try_for_each(|key| write_switch_key(out, key))
     }
 
     /// Reads the keys of a variant, whose ring is `ctx`.
@@ -80,7 +84,11 @@ impl BootstrapKeys {
             automorphism: Arc::new(conjugation(ctx)),
         };
         let to_sparse = read_switch_key(input, &ephemeral, Level(0))?;
-        let from_sparse = read_digits(input, ctx, spec.raise, 1)?;
+        let mut from_sparse = BTreeMap::new();
+        for &rotation in &spec.raised {
+            let switch = read_digits(input, ctx, spec.raise, 1)?;
+            from_sparse.insert(rotation, RotationKey::new(ctx, rotation, switch));
+        }
         Ok(Self {
             conjugation,
             raise: RaiseKeys {

@@ -1,12 +1,13 @@
 //! The raise against its stated distribution: how often so many multiples of `q_0` are added, counted over whole polynomials.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use heron_params::bootstrap::{
     BootstrapParams, BootstrapPreset, BootstrapRequest, EPHEMERAL_WEIGHT, SlotValues, TransformOrder,
     overflow_failure_log2,
 };
-use heron_params::{KeySpec, Level, ScalePower};
+use heron_params::{KeySpec, Level, Rotation, ScalePower};
 
 use super::raise::raise;
 use super::raise_keys::RaiseKeys;
@@ -39,11 +40,13 @@ const DEVIATIONS: f64 = 6.0;
 /// How many raised coefficients of zero have absolute overflows 0, 1, 2 and so on, under `keys` fresh sparse secrets.
 fn overflow_counts(params: &BootstrapParams, keys: u64, raises_a_key: usize) -> Vec<u64> {
     let ctx = Context::new(params.chain().clone(), Kernels::best()).expect("a valid chain");
+    let identity = BTreeSet::from([Rotation(0)]);
     let mut counts = vec![0; EPHEMERAL_WEIGHT as usize + 1];
     for seed in 0..keys {
         let mut rng = Rng::insecure_deterministic(seed);
         let secret = SecretKey::generate(&ctx, &mut rng);
-        let raise_keys = RaiseKeys::generate(&ctx, &secret, params.top_level(), &mut rng).expect("keys of this ring");
+        let raise_keys =
+            RaiseKeys::generate(&ctx, &secret, params.top_level(), &identity, &mut rng).expect("keys of this ring");
         let none = EvaluationKeys::generate(&ctx, &secret, &KeySpec::default(), &mut rng, &mut |_| ());
         let eval = Evaluator::new(ctx.clone(), Arc::new(none.expect("an empty spec")));
         let zero = eval
@@ -52,7 +55,7 @@ fn overflow_counts(params: &BootstrapParams, keys: u64, raises_a_key: usize) -> 
             .expect("zero fits");
         for _ in 0..raises_a_key {
             let a = encrypt_secret(&ctx, &secret, &zero, &mut rng).expand(&ctx);
-            let raised = raise(&eval, &raise_keys, &a, params.top_level());
+            let raised = raise(&eval, &raise_keys, &a, params.top_level()).expect("a key");
             for overflow in overflows(&ctx, &decrypt(&ctx, &secret, &raised)) {
                 counts[overflow as usize] += 1;
             }

@@ -5,48 +5,54 @@
 //!
 //! Source: J.-P. Bossuat, J. Troncoso-Pastoriza, J.-P. Hubaux (ePrint 2022/024), section 3.
 
-use heron_params::{Level, ScalePower};
+use heron_params::{Level, Rotation, ScalePower};
 
 use super::raise_keys::RaiseKeys;
 use crate::ciphertext::Ciphertext;
+use crate::error::EvalError;
 use crate::evaluator::{Evaluator, Finish};
 use crate::key_switch::Decomposition;
+use crate::linear_inputs::Lifted;
 use crate::memory::Words;
 use crate::parallel::join;
 use crate::poly::Poly;
 use crate::stack::{Row, Stack};
 
+/// A ciphertext of level 0 under the sparse secret: both halves in coefficient form, to be read centred modulo any prime.
+pub(super) fn lift(eval: &Evaluator, keys: &RaiseKeys, a: &Ciphertext) -> Lifted {
+    Lifted {
+        halves: under_sparse_secret(eval, keys, a),
+    }
+}
+
 /// Raises a ciphertext of level 0 to a level; its scale is read as that level's canonical one.
-pub(super) fn raise(eval: &Evaluator, keys: &RaiseKeys, a: &Ciphertext, to: Level) -> Ciphertext {
+///
+/// # Errors
+/// [`EvalError::MissingRotationKey`] without the key of the identity.
+pub(super) fn raise(eval: &Evaluator, keys: &RaiseKeys, a: &Ciphertext, to: Level) -> Result<Ciphertext, EvalError> {
     let ctx = eval.context();
-    let lifted = under_sparse_secret(eval, keys, a);
-    let key = &keys.from_sparse.key;
+    let lifted = lift(eval, keys, a);
+    let key = &keys.from_sparse(Rotation(0), to)?.switch.key;
     let mut sum = Stack::from_pool(&ctx.pool, ctx.n(), ctx.basis_len(to), 2);
     sum.for_each_row(|position, mut row: Row<'_>| {
         let prime = ctx.basis_prime(to, position);
-        let mut lift = ctx.pool.take(ctx.n());
-        prime.reduce_centred(ctx.prime(0), &lifted[1], &mut lift);
-        prime.forward(&mut lift);
         let [out0, out1] = row.pair_mut(0);
-        let halves = [
-            &[key.halves[0][0].limb(position)][..],
-            &[key.halves[1][0].limb(position)][..],
-        ];
-        prime.inner_product(&[&lift], halves, [&mut *out0, &mut *out1]);
+        let halves = [0, 1].map(|half| [key.limb(half, 0, to, position)]);
+        let mask = lifted.residues(ctx, 1, prime);
+        prime.inner_product(&[&mask], [&halves[0], &halves[1]], [&mut *out0, &mut *out1]);
         // Modulo a special prime the multiple of their product is zero.
         if position < to.limbs() {
-            prime.reduce_centred(ctx.prime(0), &lifted[0], &mut lift);
-            prime.forward(&mut lift);
-            prime.mul_scalar_add_assign(out0, &lift, ctx.special_product(position));
+            let body = lifted.residues(ctx, 0, prime);
+            prime.mul_scalar_add_assign(out0, &body, ctx.special_product(position));
         }
     });
     let (c0, c1) = eval.finish(to, &sum, Finish::Keep);
-    Ciphertext {
+    Ok(Ciphertext {
         level: to,
         power: ScalePower::One,
         c0,
         c1,
-    }
+    })
 }
 
 /// Both halves under the sparse secret modulo `q_0`, in coefficient form.

@@ -31,7 +31,7 @@ fn keys_survive_the_round_trip_in_the_stated_bytes() {
     let (mut shared, mut own) = (Vec::new(), Vec::new());
     evaluation.write_to(&mut shared).expect("memory");
     keys.write_to(&mut own).expect("memory");
-    let n_keys = spec.evaluation.levels().count() as u64 + 3;
+    let n_keys = (spec.evaluation.levels().count() + spec.raised.len()) as u64 + 2;
     let bytes = (shared.len() + own.len()) as u64;
     let stated = spec.bytes(params.chain(), true);
     assert!(

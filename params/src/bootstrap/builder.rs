@@ -78,7 +78,10 @@ fn search(request: &BootstrapRequest, limit: Limit) -> Result<BootstrapParams, B
         .flat_map(|r| parts.iter().map(|&p| total_levels(request, r, p)))
         .max();
     let primes = Primes::new(request, deepest.unwrap_or(0).min(MAX_LEVELS))?;
-    let splits = [Babies::Fastest, Babies::FewestKeys].map(|babies| splits(request.log_slots, babies));
+    let splits = [Babies::Fastest, Babies::FewestKeys].map(|babies| {
+        let plain = splits(request.log_slots, babies);
+        (with_raised_factors(&plain, request, babies), plain)
+    });
     let mut chains = BTreeMap::new();
     let mut found = Found::default();
     for reduction in reductions {
@@ -92,10 +95,10 @@ fn search(request: &BootstrapRequest, limit: Limit) -> Result<BootstrapParams, B
                 .or_insert_with(|| primes.chain(request, levels, limit));
             match chain {
                 Ok(chain) => {
-                    for splits in &splits {
+                    for (slots_splits, coeffs_splits) in &splits {
                         let factors = (
-                            splits[to_slots as usize].as_slice(),
-                            splits[to_coeffs as usize].as_slice(),
+                            slots_splits[to_slots as usize].as_slice(),
+                            coeffs_splits[to_coeffs as usize].as_slice(),
                         );
                         found.offer(request, variant(request, chain, reduction, factors));
                     }
@@ -317,6 +320,27 @@ fn with_babies(factor: Factor, log_slots: u32, babies: Babies) -> Factor {
     let candidates = (0..=factor.stages() + 1).map(|log_baby| Factor { log_baby, ..factor });
     // The first of equals: fewer baby steps take less memory.
     candidates.min_by_key(weigh).unwrap_or(factor)
+}
+
+/// The splits of the transform to slots: where the first factor to be applied, the longest, is applied to the raised ciphertext, its
+/// baby steps cost an eighth of a giant step, and keys of one digit.
+fn with_raised_factors(splits: &[Vec<Factor>], request: &BootstrapRequest, babies: Babies) -> Vec<Vec<Factor>> {
+    let mut splits = splits.to_vec();
+    if request.log_slots + 2 < request.log_n {
+        return splits;
+    }
+    for factor in splits.iter_mut().filter_map(|factors| factors.last_mut()) {
+        let weigh = |factor: &Factor| {
+            let (n_babies, n_giants) = factor.rotations(request.log_slots);
+            match babies {
+                Babies::Fastest => n_babies.len() + 8 * n_giants.len(),
+                Babies::FewestKeys => n_babies.len() + 4 * n_giants.len(),
+            }
+        };
+        let candidates = (0..=factor.stages() + 1).map(|log_baby| Factor { log_baby, ..*factor });
+        *factor = candidates.min_by_key(weigh).unwrap_or(*factor);
+    }
+    splits
 }
 
 /// The best variant so far, and for a refusal the nearest miss of every kind.

@@ -16,11 +16,17 @@ pub(crate) struct Cost(f64);
 impl Cost {
     pub(crate) fn of(params: &BootstrapParams) -> Self {
         let meter = Meter { params };
-        let trace = params.trace_rotations().len() as f64 * meter.rotation(params.top_level());
+        let trace = params.trace_rotations().len() as f64 * meter.rotation(params.trace_level());
+        let (top, factors) = (params.top_level(), params.coeffs_to_slots());
+        let to_slots = match factors {
+            [first, others @ ..] if params.raises_into_factor() => {
+                meter.raised_factor(first) + meter.transform(others, params.trace_level())
+            }
+            all => meter.raise() + meter.transform(all, top),
+        };
         Self(
-            meter.raise()
+            to_slots
                 + trace
-                + meter.transform(params.coeffs_to_slots(), params.top_level())
                 + meter.rotation(params.mod_level())
                 + f64::from(params.n_reductions()) * meter.reduction()
                 + meter.transform(params.slots_to_coeffs(), params.slots_to_coeffs_level()),
@@ -68,6 +74,17 @@ impl Meter<'_> {
         let giant = basis + decompose + baby;
         let products = 2.0 * f64::from(factor.n_diagonals(self.params.log_slots())) * basis * PRODUCT;
         decompose + babies.len() as f64 * baby + giants.len() as f64 * giant + products + 2.0 * basis
+    }
+
+    /// The first factor on the raised ciphertext: both halves are carried to every prime, and baby steps have one digit.
+    fn raised_factor(&self, factor: &Factor) -> f64 {
+        let (limbs, digits, special) = self.shape(self.params.top_level());
+        let basis = limbs + special;
+        let (babies, giants) = factor.rotations(self.params.log_slots());
+        let n_babies = babies.len() as f64 + 1.0;
+        let giant = basis + digits * basis * (1.0 + 2.0 * PRODUCT);
+        let products = 2.0 * f64::from(factor.n_diagonals(self.params.log_slots())) * basis * PRODUCT;
+        basis + limbs + n_babies * 2.0 * basis * PRODUCT + giants.len() as f64 * giant + products + 2.0 * basis
     }
 
     fn transform(&self, factors: &[Factor], start: Level) -> f64 {

@@ -16,6 +16,8 @@ pub struct BootstrapKeySpec {
     /// The level of the keys that read the raised ciphertext: its coefficients are smaller than one prime, and one digit
     /// holds them.
     pub raise: Level,
+    /// The rotations under which it is read, the identity among them.
+    pub raised: BTreeSet<Rotation>,
 }
 
 impl BootstrapKeySpec {
@@ -24,11 +26,21 @@ impl BootstrapKeySpec {
         let mut evaluation = KeySpec::default();
         let reduced = params.mod_level();
         evaluation.add_relinearize(reduced);
-        for (i, rotation) in params.trace_rotations().into_iter().enumerate() {
-            // All at the top: nothing is rescaled between them.
-            debug_assert!(i < 32);
-            evaluation.add_rotation(rotation, params.top_level());
+        for rotation in params.trace_rotations() {
+            evaluation.add_rotation(rotation, params.trace_level());
         }
+        let mut raised = BTreeSet::from([Rotation(0)]);
+        let mut to_slots = params.coeffs_to_slots().iter();
+        if params.raises_into_factor()
+            && let Some(first) = to_slots.next()
+        {
+            let (babies, giants) = first.rotations(params.log_slots());
+            raised.extend(babies);
+            giants
+                .into_iter()
+                .for_each(|rotation| evaluation.add_rotation(rotation, params.top_level()));
+        }
+        let after_first = params.coeffs_to_slots().len() - to_slots.len();
         let mut transform = |factors: &[Factor], mut level: Level| {
             for factor in factors {
                 let (babies, giants) = factor.rotations(params.log_slots());
@@ -38,7 +50,7 @@ impl BootstrapKeySpec {
                 level = level.below().unwrap_or(level);
             }
         };
-        transform(params.coeffs_to_slots(), params.top_level());
+        transform(to_slots.as_slice(), Level(params.top_level().0 - after_first as u32));
         transform(params.slots_to_coeffs(), params.slots_to_coeffs_level());
         if params.packs_parts() {
             let half = Rotation(1 << params.log_slots());
@@ -48,6 +60,7 @@ impl BootstrapKeySpec {
             evaluation,
             conjugation: reduced,
             raise: params.top_level(),
+            raised,
         }
     }
 
@@ -63,7 +76,7 @@ impl BootstrapKeySpec {
         let limbs = |level: Level| (level.limbs() + chain.p.len()) as u64;
         let conjugation = chain.digits(self.conjugation).len() as u64 * limbs(self.conjugation);
         // To the sparse secret: one digit over q_0 and one special prime.
-        let singles = limbs(self.raise) + 2;
+        let singles = self.raised.len() as u64 * limbs(self.raise) + 2;
         halves * limb_bytes * (conjugation + singles)
     }
 }

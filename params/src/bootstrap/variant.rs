@@ -139,6 +139,18 @@ impl BootstrapParams {
             .collect()
     }
 
+    /// Whether the first factor of the transform to slots is applied to the raised ciphertext while its coefficients are below `q_0`,
+    /// where one key-switching digit holds them; at most one rotation of the trace then follows that factor, for which the order
+    /// means nothing.
+    pub fn raises_into_factor(&self) -> bool {
+        self.trace_rotations().len() <= 1
+    }
+
+    /// The level at which the rotations of the trace are added.
+    pub fn trace_level(&self) -> Level {
+        Level(self.top_level().0 - u32::from(self.raises_into_factor()))
+    }
+
     /// What the transform to coefficients multiplies by, so that a slot of size 1 becomes a coefficient of
     /// `q_0 / 2^log_ratio`; 1 where the raise comes first.
     pub fn lowering_factor(&self) -> f64 {
