@@ -32,7 +32,7 @@ pub(super) fn lift(eval: &Evaluator, keys: &RaiseKeys, a: &Ciphertext) -> Lifted
 pub(super) fn raise(eval: &Evaluator, keys: &RaiseKeys, a: &Ciphertext, to: Level) -> Result<Ciphertext, EvalError> {
     let ctx = eval.context();
     let lifted = lift(eval, keys, a);
-    let key = &keys.from_sparse(Rotation(0), to)?.switch.key;
+    let key = &keys.lifted_key(Rotation(0), to)?.switch.key;
     let mut sum = Stack::from_pool(&ctx.pool, ctx.n(), ctx.basis_len(to), 2);
     sum.for_each_row(|position, mut row: Row<'_>| {
         let prime = ctx.basis_prime(to, position);

@@ -64,7 +64,7 @@ impl RaiseKeys {
     }
 
     /// The key under which the raised ciphertext is read with a rotation.
-    pub(super) fn from_sparse(&self, rotation: Rotation, level: Level) -> Result<&RotationKey, EvalError> {
+    pub(super) fn lifted_key(&self, rotation: Rotation, level: Level) -> Result<&RotationKey, EvalError> {
         let key = self.from_sparse.get(&rotation);
         key.ok_or(EvalError::MissingRotationKey { rotation, level })
     }
