@@ -6,7 +6,7 @@ use std::sync::Arc;
 use heron_ckks::bootstrap::{BootstrapKeys, Bootstrapper};
 use heron_ckks::{EvalError, EvaluationKeys, ReadError, Rng, SecretKey};
 use heron_params::bootstrap::BootstrapParams;
-use heron_params::{KeySpec, Rotation};
+use heron_params::{KeySpec, Level, Rotation};
 use proptest::prelude::*;
 
 use crate::fixture::{Fixture, ring};
@@ -101,7 +101,7 @@ fn missing_keys_are_refused_before_anything_runs() {
             ..
         })
     ));
-    let shallow = some(|spec| spec.relinearize = spec.relinearize.and_then(|level| level.below()));
+    let shallow = some(|spec| spec.relinearize = spec.relinearize.and_then(Level::below));
     assert!(matches!(shallow, Some(EvalError::MissingRelinearizeKey { .. })));
 }
 

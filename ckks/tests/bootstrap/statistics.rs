@@ -45,7 +45,7 @@ fn bits_of(f: &mut Fixture, runs: u64, mut vector: impl FnMut(&Fixture, u64) -> 
 /// Bootstraps random vectors, and each extreme one; no slot may keep less than stated.
 #[track_caller]
 fn check_vectors(name: &str, f: &mut Fixture, random_runs: u64, stated: f64) -> Bits {
-    let random = bits_of(f, random_runs, |f, run| f.random(run));
+    let random = bits_of(f, random_runs, Fixture::random);
     println!(
         "{name}: {random_runs} random vectors: {:.2} bits, {:.2} on average",
         random.worst, random.mean
