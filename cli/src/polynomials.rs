@@ -4,13 +4,15 @@ use anyhow::Result;
 use clap::ValueEnum;
 use heron_compiler::approximate::Approximated;
 use heron_compiler::calibrate::Samples;
+use heron_compiler::error::CompileError;
 use heron_compiler::nn::Granularity;
 use heron_compiler::options::{ActivationRule, CompileOptions};
-use heron_compiler::{CompileInput, polynomial_network};
+use heron_compiler::{CompileInput, polynomial_network_stored};
 use heron_plan::Normalization;
 use heron_runtime::samples::{RangePolicy, prepare};
 
 use crate::arguments::{FitArgs, NodeRule, TensorRef};
+use crate::fit_cache::FitCacheOption;
 use crate::network::Network;
 
 /// What one polynomial covers.
@@ -35,13 +37,44 @@ impl GranularityOption {
     }
 }
 
+/// How far polynomials are held beyond what calibration saw, and how strongly.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct GuardArgs {
+    /// Factor between what calibration saw and what a polynomial is fitted on [default: 2.5 for least squares of a degree above 2, else 1.25]
+    #[arg(long, value_name = "FACTOR")]
+    margin: Option<f64>,
+    /// Weight of the whole interval in a fit, against that of the samples [default: 0.001 above degree 2, else 0.01]
+    #[arg(long, value_name = "WEIGHT")]
+    guard: Option<f64>,
+}
+
+impl GuardArgs {
+    /// Options with what was given in the place of what is usual, for all degrees.
+    pub(crate) fn apply(self, mut options: CompileOptions) -> CompileOptions {
+        if let Some(margin) = self.margin {
+            (options.margin, options.above_two.margin) = (margin, margin);
+        }
+        if let Some(guard) = self.guard {
+            (options.guard, options.above_two.weight) = (guard, guard);
+        }
+        options
+    }
+}
+
 /// How a model becomes a polynomial network.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Polynomials")]
 pub(crate) struct PolynomialArgs {
-    /// Evaluate the model with polynomials too: quadratic, least-squares:DEGREE, chebyshev:DEGREE, composite:ALPHA, ola:LEVELS or auto
-    #[arg(long, value_name = "RULE", requires = "calibration", conflicts_with = "plan")]
-    pub(crate) activation: Option<ActivationRule>,
+    /// Evaluate the model with polynomials too: quadratic, least-squares:DEGREE, chebyshev:DEGREE, composite:ALPHA, ola:LEVELS or
+    /// auto; several rules, with commas between them, for a table
+    #[arg(
+        long,
+        value_name = "RULE,..",
+        value_delimiter = ',',
+        requires = "calibration",
+        conflicts_with = "plan"
+    )]
+    pub(crate) activation: Vec<ActivationRule>,
     /// Samples that the polynomials are fitted to, and that tell which inputs diverge
     #[arg(long, value_name = "FILE[:ARRAY]", conflicts_with = "plan")]
     pub(crate) calibration: Option<TensorRef>,
@@ -51,30 +84,40 @@ pub(crate) struct PolynomialArgs {
     /// What one polynomial covers
     #[arg(long, value_enum, value_name = "PART", default_value_t = GranularityOption::Channel)]
     granularity: GranularityOption,
-    /// Factor between what calibration saw and what a polynomial is fitted on
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.25)]
-    margin: f64,
-    /// Weight of the whole interval in a fit, against that of the samples
-    #[arg(long, value_name = "WEIGHT", default_value_t = 1e-2)]
-    guard: f64,
+    #[command(flatten)]
+    guard: GuardArgs,
     #[command(flatten)]
     fit: FitArgs,
+    #[command(flatten)]
+    cache: FitCacheOption,
 }
 
 impl PolynomialArgs {
-    /// The polynomial network, if one was asked for.
+    /// The samples to fit to, if polynomials were asked for.
     ///
     /// # Errors
-    /// What reading the samples and fitting give.
-    pub(crate) fn network(
+    /// What reading them gives.
+    pub(crate) fn calibration(
         &self,
         network: &Network,
         normalization: Option<Normalization>,
-    ) -> Result<Option<Approximated>> {
-        let (Some(activation), Some(calibration)) = (self.activation, &self.calibration) else {
-            return Ok(None);
-        };
-        let calibration = calibration_samples(calibration, network, normalization)?;
+    ) -> Result<Option<Samples>> {
+        let calibration = self.calibration.as_ref().filter(|_| !self.activation.is_empty());
+        calibration
+            .map(|calibration| calibration_samples(calibration, network, normalization))
+            .transpose()
+    }
+
+    /// The polynomial network by one of the rules.
+    ///
+    /// # Errors
+    /// What fitting gives.
+    pub(crate) fn network(
+        &self,
+        network: &Network,
+        calibration: &Samples,
+        activation: ActivationRule,
+    ) -> Result<Approximated, CompileError> {
         let options = CompileOptions {
             activation,
             overrides: self
@@ -84,17 +127,15 @@ impl PolynomialArgs {
                 .collect(),
             fit: self.fit.options(),
             granularity: self.granularity.granularity(),
-            margin: self.margin,
-            guard: self.guard,
-            ..CompileOptions::new("simulation")
+            ..self.guard.apply(CompileOptions::new("simulation"))
         };
         let input = CompileInput {
             model: &network.bytes,
-            calibration: &calibration,
+            calibration,
             labels: None,
             options: &options,
         };
-        Ok(Some(polynomial_network(input)?))
+        polynomial_network_stored(input, &self.cache.open())
     }
 }
 

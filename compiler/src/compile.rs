@@ -15,7 +15,10 @@ use heron_plan::{
     CalibratedRange, Digest, FORMAT_VERSION, InputSpec, OutputSpec, Plan, Program, Provenance, Weights, verify,
 };
 
-use crate::approximate::{ActivationReport, ApproximateOptions, Approximated, RangeAlarm, approximate, contributions};
+use crate::approximate::{
+    ActivationReport, ApproximateOptions, Approximated, FitStore, NoStore, RangeAlarm, Stored, approximate_stored,
+    contributions, max_trees,
+};
 use crate::calibrate::{CalibrateError, Ranges, Samples, calibrate, is_held_back};
 use crate::error::{CompileError, InaccurateNetwork};
 use crate::gate::{Accuracy, Comparison, F32_TOLERANCE, F64_TOLERANCE, MIN_AGREEMENT, compare};
@@ -61,18 +64,28 @@ pub struct Compiled {
 /// # Errors
 /// [`CompileError`]; its [`kind`](CompileError::kind) says who can act.
 pub fn compile(input: CompileInput<'_>) -> Result<Compiled, CompileError> {
-    compile_with(input, PASSES)
+    compile_with(input, PASSES, &NoStore)
+}
+
+/// [`compile`](compile()) with fits from a store, if it has them: the result is the same.
+///
+/// # Errors
+/// Those of [`compile`](compile()).
+pub fn compile_stored(input: CompileInput<'_>, store: &dyn FitStore) -> Result<Compiled, CompileError> {
+    compile_with(input, PASSES, store)
 }
 
 /// Compiles with other passes; tests plant wrong ones.
-fn compile_with(input: CompileInput<'_>, passes: &[Pass]) -> Result<Compiled, CompileError> {
+fn compile_with(input: CompileInput<'_>, passes: &[Pass], store: &dyn FitStore) -> Result<Compiled, CompileError> {
     let options = input.options;
     if let Some(defect) = options.defect() {
         return Err(CompileError::Options(defect));
     }
     check_labels(input)?;
     let imported = import(input.model)?;
-    let graph = simplify_with(passes, &imported.graph)?;
+    // Before packing is asked what it refuses: a tree can be packed, a maximum cannot.
+    let fit_options = approximate_options(options);
+    let graph = max_trees(&simplify_with(passes, &imported.graph)?, &fit_options);
     let unpackable = unpackable(&graph);
     if !unpackable.is_empty() {
         return Err(CompileError::Unsupported(unpackable));
@@ -83,7 +96,8 @@ fn compile_with(input: CompileInput<'_>, passes: &[Pass]) -> Result<Compiled, Co
         ..Findings::default()
     };
     compare_with_onnx(input, &imported, &graph, &mut findings)?;
-    let approximated = approximate(&graph, input.calibration, &approximate_options(options))?;
+    let stored = Stored::new(store, input.model, input.calibration, &fit_options);
+    let approximated = approximate_stored(&graph, input.calibration, &fit_options, stored)?;
     findings.warnings.extend(range_warnings(&approximated));
     let accuracy = measure_accuracy(input, &graph, &approximated);
     check_accuracy(input, &graph, &accuracy, &mut findings)?;
@@ -125,6 +139,7 @@ pub(crate) fn approximate_options(options: &CompileOptions) -> ApproximateOption
         granularity: options.granularity,
         margin: options.margin,
         guard: options.guard,
+        above_two: options.above_two,
         fit: options.fit,
     }
 }

@@ -23,11 +23,11 @@ mod simplify;
 pub mod slots;
 mod tune;
 
-pub use compile::{CompileInput, Compiled, compile};
+pub use compile::{CompileInput, Compiled, compile, compile_stored};
 pub use divergence::{DIVERGENCE, Divergence, divergences};
 pub use evaluate::{evaluate, evaluate_nodes, evaluate_samples, gradients};
 pub use import::{ImportError, Imported, OnnxClear, OracleError, Problem, SupportedOp, import, supported_ops};
 pub use packed_clear::evaluate_packed;
-pub use polynomial_network::polynomial_network;
+pub use polynomial_network::{polynomial_network, polynomial_network_stored};
 pub use simplify::{PASSES, Pass, SimplifyError, simplify, simplify_until, simplify_with};
 pub use tune::{TunePoint, tune};

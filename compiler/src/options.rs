@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use heron_plan::Normalization;
 
-use crate::approximate::{FitOptions, granularity_name};
+use crate::approximate::{FitOptions, Guard, granularity_name};
 use crate::nn::Granularity;
 
 /// How non-polynomial functions become polynomials.
@@ -123,8 +123,10 @@ pub struct CompileOptions {
     pub fit: FitOptions,
     /// What one polynomial covers.
     pub granularity: Granularity,
-    /// Weight of the guard in the fit, in `0..=1`.
+    /// Weight of the guard in the fit of a quadratic, in `0..=1`.
     pub guard: f64,
+    /// How polynomials of a degree above two, fitted by least squares, are kept in check where no sample lies.
+    pub above_two: Guard,
     /// Factor between what calibration saw and what is accepted; at least 1.
     pub margin: f64,
     /// Bits of precision that the output must have by prediction.
@@ -151,6 +153,7 @@ impl CompileOptions {
             fit: FitOptions::USUAL,
             granularity: Granularity::Channel,
             guard: 1e-2,
+            above_two: Guard::ABOVE_TWO,
             margin: 1.25,
             precision_bits: 12.0,
             max_log_n: 16,
@@ -174,6 +177,10 @@ impl CompileOptions {
             format!("fit {}", self.fit),
             format!("guard {}", self.guard),
             format!("margin {}", self.margin),
+            format!(
+                "above degree 2: guard {} falling at {}, margin {}",
+                self.above_two.weight, self.above_two.rate, self.above_two.margin
+            ),
             format!("precision {} bits", self.precision_bits),
             format!("ring degree at most 2^{}", self.max_log_n),
         ]);
@@ -189,16 +196,15 @@ impl CompileOptions {
         let Self {
             guard,
             margin,
+            above_two,
             precision_bits,
             max_log_n,
             max_depth,
             ..
         } = self;
-        if !(0.0..=1.0).contains(guard) {
-            return Some(format!("a guard of {guard}: it is a weight from 0 to 1"));
-        }
-        if !(1.0..=16.0).contains(margin) {
-            return Some(format!("a margin of {margin}: it is a factor from 1 to 16"));
+        let guards = [Guard::even(*margin, *guard), *above_two];
+        if let Some(defect) = guards.iter().find_map(Guard::defect) {
+            return Some(defect);
         }
         if !(1.0..=30.0).contains(precision_bits) {
             return Some(format!("{precision_bits} bits of precision: ask for 1 to 30"));
@@ -265,6 +271,10 @@ mod tests {
             },
             CompileOptions {
                 margin: f64::NAN,
+                ..usual.clone()
+            },
+            CompileOptions {
+                above_two: Guard::even(2.0, -0.1),
                 ..usual.clone()
             },
             CompileOptions {

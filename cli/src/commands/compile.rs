@@ -8,7 +8,7 @@ use heron_compiler::calibrate::Samples;
 use heron_compiler::options::{AccuracyGate, ActivationRule, CompileOptions};
 use heron_compiler::quantize::BitsChoice;
 use heron_compiler::report::Report;
-use heron_compiler::{CompileInput, Compiled, compile, simplify_until};
+use heron_compiler::{CompileInput, Compiled, compile_stored, simplify_until};
 use heron_plan::Normalization;
 use heron_runtime::files::write_plan;
 use serde::Serialize;
@@ -19,6 +19,7 @@ use crate::arguments::{FitArgs, NodeRule, NormalizeOption, TensorRef};
 use crate::artefact::{ForceOption, Written};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::fit_cache::FitCacheOption;
 use crate::network::{Network, read_labels};
 use crate::polynomials::{GranularityOption, calibration_samples};
 use crate::table::pairs;
@@ -88,6 +89,8 @@ pub(crate) struct CompileArgs {
     /// For tfhe: how likely a run may have a wrong look-up
     #[arg(long, value_name = "PROBABILITY", default_value = "2^-40")]
     pub(super) failure: FailureOption,
+    #[command(flatten)]
+    pub(super) cache: FitCacheOption,
     /// The plan directory to write
     #[arg(short, long, value_name = "PLAN", required_unless_present = "stop_after")]
     pub(super) output: Option<PathBuf>,
@@ -129,6 +132,7 @@ impl CompileArgs {
             bits: BitsOption(BitsChoice::Auto),
             failure: FailureOption(DEFAULT_LOG2_FAILURE),
             stop_after: None,
+            cache: FitCacheOption { no_cache: true },
             output: Some(output),
             force: ForceOption::REFUSE,
         }
@@ -177,7 +181,7 @@ impl CompileArgs {
             labels: labels.as_deref(),
             options: &options,
         };
-        let Compiled { plan, weights, report } = compile(input)?;
+        let Compiled { plan, weights, report } = compile_stored(input, &self.cache.open())?;
         drop(step);
         let report_json = serde_json::to_string_pretty(&report)? + "\n";
         write_plan(output, &plan, &weights, report_json.as_bytes(), self.force.overwrite())?;

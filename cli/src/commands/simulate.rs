@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use heron_compiler::approximate::{ActivationReport, Approximated};
+use heron_compiler::calibrate::Samples as Calibration;
 use heron_compiler::divergences;
 use heron_compiler::he::ClearPolynomial;
 use heron_plan::InputSpec;
@@ -23,13 +24,15 @@ use crate::context::Context;
 use crate::diverged::Diverged;
 use crate::network::{Network, read_labels};
 use crate::polynomials::{PolynomialArgs, calibration_samples};
+use crate::rule_table::{RuleRow, finite_share, rule_table};
 use crate::table::{Align, Table, pairs};
 use crate::units;
 
 const AFTER_HELP: &str = "\
 With a plan: evaluates it slot by slot, exactly and with predicted noise added.
 With a model: evaluates the network in clear, and with --activation the same with
-polynomials. With labels: top-1 accuracies side by side.
+polynomials, several rules beside each other where they are given. With labels:
+top-1 accuracies side by side.
 
 Example:
   heron simulate digits.plan -i models/data/digits.npz:test \\
@@ -109,6 +112,9 @@ struct Simulated {
     diverged: Vec<Diverged>,
     /// Levels of the activations, where polynomials were fitted.
     levels: Option<Vec<ActivationLevels>>,
+    /// Where several rules were given, what each makes of the network.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<RuleRow>,
     output: Option<Written>,
     #[serde(skip)]
     seconds: f64,
@@ -147,12 +153,6 @@ fn activation_levels(polynomials: &Approximated) -> Vec<ActivationLevels> {
         levels: activation.depth,
     };
     polynomials.activations.iter().map(of).collect()
-}
-
-/// The fraction of samples without a number that is infinite or none.
-fn finite_share(outputs: &[Vec<f64>]) -> f64 {
-    let finite = outputs.iter().filter(|output| output.iter().all(|y| y.is_finite()));
-    finite.count() as f64 / outputs.len().max(1) as f64
 }
 
 /// The outputs of each network.
@@ -202,6 +202,10 @@ impl SimulateArgs {
             .transpose()?;
         samples.values.truncate(self.n.map_or(usize::MAX, NonZeroUsize::get));
         let mut outputs = Outputs::of(network.as_ref(), bundle.as_ref(), &samples, context)?;
+        let rules = match self.polynomials.activation.as_slice() {
+            [_, _, ..] => self.each_rule(network.as_ref(), (&outputs, &samples, labels.as_deref()), context)?,
+            _ => Vec::new(),
+        };
         let polynomials = self.polynomials(network.as_ref(), context)?;
         if let Some(polynomials) = &polynomials {
             let _step = context.terminal.step("evaluating with polynomials");
@@ -214,16 +218,53 @@ impl SimulateArgs {
             diverged,
             seconds: started.elapsed().as_secs_f64(),
             levels: polynomials.map(|polynomials| activation_levels(&polynomials)),
+            rules,
             ..outputs.compare(samples.values.len(), out_of_range, labels.as_deref())
         })
     }
 
     /// The network with polynomials, if there is to be one.
     fn polynomials(&self, network: Option<&Network>, context: &Context) -> Result<Option<Approximated>> {
-        let Some(network) = network else { return Ok(None) };
+        let (Some(network), &[rule]) = (network, self.polynomials.activation.as_slice()) else {
+            return Ok(None);
+        };
         let _step = context.terminal.step("fitting polynomials");
+        let Some(calibration) = self.calibration(network)? else {
+            return Ok(None);
+        };
+        Ok(Some(self.polynomials.network(network, &calibration, rule)?))
+    }
+
+    fn calibration(&self, network: &Network) -> Result<Option<Calibration>> {
         let normalization = self.normalize.as_ref().map(|option| option.0.clone());
-        self.polynomials.network(network, normalization)
+        self.polynomials.calibration(network, normalization)
+    }
+
+    /// What each of several rules makes of the network. A rule that does not apply is a row, and no error.
+    fn each_rule(
+        &self,
+        network: Option<&Network>,
+        (outputs, samples, labels): (&Outputs, &Samples, Option<&[usize]>),
+        context: &Context,
+    ) -> Result<Vec<RuleRow>> {
+        let (Some(network), Some(clear)) = (network, &outputs.clear) else {
+            return Ok(Vec::new());
+        };
+        let Some(calibration) = self.calibration(network)? else {
+            return Ok(Vec::new());
+        };
+        let (clear, rules) = (classes(clear), &self.polynomials.activation);
+        let labels = labels.map(|labels| &labels[..clear.len()]);
+        let step = context.terminal.step("fitting and evaluating");
+        let mut rows = Vec::new();
+        for (done, &rule) in rules.iter().enumerate() {
+            rows.push(match self.polynomials.network(network, &calibration, rule) {
+                Ok(found) => RuleRow::of(rule.to_string(), &found, &samples.values, (&clear, labels)),
+                Err(error) => RuleRow::refused(rule.to_string(), error.to_string()),
+            });
+            step.progress(done as u64 + 1, rules.len() as u64);
+        }
+        Ok(rows)
     }
 
     /// Inputs on which the network diverges: against calibration samples if there are some, else those without an answer.
@@ -328,6 +369,7 @@ impl Outputs {
             finite: self.polynomial.as_deref().map(finite_share),
             levels: None,
             diverged: Vec::new(),
+            rules: Vec::new(),
             output: None,
             seconds: 0.0,
         }
@@ -372,6 +414,9 @@ fn stopped_text(stopped: &[StoppedSample]) -> String {
 
 impl Simulated {
     fn text(&self, width: usize) -> String {
+        if !self.rules.is_empty() {
+            return rule_table(self.top1.clear, &self.rules, width);
+        }
         let mut table = Table::new(&[
             ("network", Align::Text),
             ("top-1 accuracy", Align::Number),

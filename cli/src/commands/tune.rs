@@ -15,7 +15,7 @@ use crate::artefact::{ForceOption, Written};
 use crate::context::Context;
 use crate::network::{Network, read_labels};
 use crate::plot::{Plot, Scale, Series};
-use crate::polynomials::{GranularityOption, calibration_samples};
+use crate::polynomials::{GranularityOption, GuardArgs, calibration_samples};
 use crate::table::{Align, Table};
 use crate::units;
 
@@ -50,9 +50,8 @@ pub(crate) struct TuneArgs {
     /// What one polynomial covers
     #[arg(long, value_enum, value_name = "PART", default_value_t = GranularityOption::Channel)]
     granularity: GranularityOption,
-    /// Factor between what calibration saw and what a polynomial is fitted on
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.25)]
-    margin: f64,
+    #[command(flatten)]
+    guard: GuardArgs,
     /// The file to write
     #[arg(short, long, value_name = "FRONTIER.json")]
     output: PathBuf,
@@ -98,8 +97,7 @@ impl TuneArgs {
         let labels: Option<Vec<i64>> = labels.map(|labels| labels.iter().map(|&label| label as i64).collect());
         let options = CompileOptions {
             granularity: self.granularity.granularity(),
-            margin: self.margin,
-            ..CompileOptions::new("tune")
+            ..self.guard.apply(CompileOptions::new("tune"))
         };
         let input = CompileInput {
             model: &network.bytes,

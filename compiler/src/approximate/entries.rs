@@ -29,6 +29,9 @@ pub(crate) struct Pairs {
 pub(crate) struct Entry {
     pub(crate) fitted: Pairs,
     pub(crate) held_back: Pairs,
+    /// All operands.
+    pub(crate) seen: Interval,
+    /// Where it is fitted.
     pub(crate) interval: Interval,
     /// Fraction of held-back operands outside the interval that the fitted operands alone would give.
     pub(crate) exceedance: f64,
@@ -39,8 +42,10 @@ pub(crate) struct Entry {
 pub(crate) enum Extent {
     /// As far below zero as above.
     Symmetric,
-    /// From the smallest operand to the largest.
+    /// From the smallest operand to the largest, and beyond by the margin's share of the largest magnitude.
     Tight,
+    /// The margin times as long as from the smallest operand to the largest.
+    Stretched,
 }
 
 /// An entry whose operands are this much smaller than the layer's is fitted as if they were not: a tiny interval would make
@@ -66,7 +71,7 @@ pub(crate) fn entries_of(
     let widest = seen.iter().map(|seen| seen.magnitude()).fold(0.0, f64::max);
     let least = widest * SMALLEST_SHARE;
     let chosen = match extent {
-        Extent::Symmetric => margin,
+        Extent::Symmetric | Extent::Stretched => margin,
         Extent::Tight => margin
             .max(overshoot(&entries, &seen, widest))
             .min(margin.max(MAX_MARGIN)),
@@ -76,6 +81,7 @@ pub(crate) fn entries_of(
         let outside = |x: &f64| if *x < first.min || *x > first.max { 1.0 } else { 0.0 };
         entry.exceedance = mean(entry.held_back.operands.iter().map(outside));
         let all = Interval::of(entry.held_back.operands.iter().copied().chain([seen.min, seen.max]));
+        entry.seen = all;
         entry.interval = fit_interval(function, all, chosen, least, extent);
     }
     entries
@@ -120,8 +126,11 @@ pub(crate) fn fit_interval(function: Activation, seen: Interval, margin: f64, le
             return Interval { min: min.max(0.0), max };
         }
         (Domain::Everywhere, Extent::Symmetric) => wide(margin * seen.magnitude().max(least)),
-        (Domain::Everywhere, Extent::Tight) => {
-            let Interval { min, max } = seen.widened(margin);
+        (Domain::Everywhere, Extent::Tight | Extent::Stretched) => {
+            let Interval { min, max } = match extent {
+                Extent::Stretched => seen.stretched(margin),
+                Extent::Symmetric | Extent::Tight => seen.widened(margin),
+            };
             let short = (2.0 * least - (max - min)).max(0.0) / 2.0;
             Interval {
                 min: min - short,
@@ -136,6 +145,7 @@ fn gather(layer: LayerSamples<'_>, granularity: Granularity) -> Vec<Entry> {
     let empty = Entry {
         fitted: Pairs::default(),
         held_back: Pairs::default(),
+        seen: Interval::EMPTY,
         interval: Interval::EMPTY,
         exceedance: 0.0,
     };
@@ -218,6 +228,8 @@ mod tests {
         assert_eq!(symmetric, Interval { min: -5.0, max: 5.0 });
         let tight = fit_interval(Activation::Relu, SEEN, 1.25, 0.0, Extent::Tight);
         assert_eq!(tight, Interval { min: -2.0, max: 5.0 });
+        let stretched = fit_interval(Activation::Relu, SEEN, 3.0, 0.0, Extent::Stretched);
+        assert_eq!(stretched, Interval { min: -6.0, max: 9.0 });
     }
 
     #[test]

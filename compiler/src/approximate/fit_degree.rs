@@ -6,9 +6,10 @@ use rayon::prelude::*;
 
 use crate::approximate::ApproximateOptions;
 use crate::approximate::chebyshev::{center_and_radius, largest_error, points_of, value_on};
-use crate::approximate::entries::{Extent, LayerSamples, coefficient_ranges, entries_of, hull, mean};
+use crate::approximate::entries::{Entry, Extent, LayerSamples, coefficient_ranges, entries_of, hull, mean};
 use crate::approximate::fit_entry::{Goal, words};
 use crate::approximate::fit_layer::{Form, LayerFit};
+use crate::approximate::fit_options::Method;
 use crate::approximate::function_fit::lowest_degree;
 use crate::approximate::remez::minimax;
 use crate::approximate::replacement::{Expansion, Replacement};
@@ -23,9 +24,15 @@ pub(crate) fn fit_degree(
     options: &ApproximateOptions,
     degree: usize,
 ) -> LayerFit {
-    let (guard, fit) = (options.guard, &options.fit);
+    let (guard, fit) = (options.above_two, &options.fit);
     let rule = words(degree, fit, guard);
-    fit_entries(function, layer, options, rule, |goal| goal.fit(degree, fit, guard))
+    // The other methods hold the whole interval as firmly as its middle: a long one would only cost accuracy.
+    let (margin, extent) = match fit.method {
+        Method::LeastSquares => (guard.margin, Extent::Stretched),
+        Method::Minimax | Method::Chebyshev | Method::Jackson => (options.margin, Extent::Tight),
+    };
+    let entries = entries_of(function, layer, options.granularity, margin, extent);
+    fit_entries(function, &entries, options, rule, |goal| goal.fit(degree, fit, guard))
 }
 
 /// Interpolates a layer in the Chebyshev points of its intervals.
@@ -36,7 +43,8 @@ pub(crate) fn interpolate(
     degree: usize,
 ) -> LayerFit {
     let rule = format!("Chebyshev interpolation of degree {degree}");
-    fit_entries(function, layer, options, rule, |goal| goal.interpolate(degree))
+    let entries = entries_of(function, layer, options.granularity, options.margin, Extent::Tight);
+    fit_entries(function, &entries, options, rule, |goal| goal.interpolate(degree))
 }
 
 /// Fits a layer with the lowest degree that errs by at most `2^-bits` of the function's largest magnitude.
@@ -66,23 +74,22 @@ pub(crate) fn fit_tolerance(
     let exact = options.fit.smoothing.is_none();
     Ok(if exact && degree <= MINIMAX_DEGREE {
         let rule = format!("minimax of degree {degree}, within {bits} bits");
-        fit_entries(function, layer, options, rule, |goal| {
+        fit_entries(function, &entries, options, rule, |goal| {
             minimax(|x| function.apply(x), goal.interval, degree).0
         })
     } else {
         let rule = format!("Chebyshev interpolation of degree {degree}, within {bits} bits");
-        fit_entries(function, layer, options, rule, |goal| goal.interpolate(degree))
+        fit_entries(function, &entries, options, rule, |goal| goal.interpolate(degree))
     })
 }
 
 fn fit_entries(
     function: Activation,
-    layer: LayerSamples<'_>,
+    entries: &[Entry],
     options: &ApproximateOptions,
     rule: String,
     fit: impl Fn(&Goal<'_>) -> Vec<f64> + Sync,
 ) -> LayerFit {
-    let entries = entries_of(function, layer, options.granularity, options.margin, Extent::Tight);
     let fitted: Vec<(Vec<f64>, f64, f64)> = entries
         .par_iter()
         .map(|entry| {
@@ -115,7 +122,7 @@ fn fit_entries(
         form: Form::Chebyshev,
         rule,
         reason: "its degree is above 2".to_owned(),
-        interval: hull(&entries),
+        interval: hull(entries),
         mse: mean(fitted.iter().map(|&(_, mse, _)| mse)),
         max_error: fitted.iter().map(|&(.., error)| error).fold(0.0, f64::max),
         exceedance: mean(entries.iter().map(|entry| entry.exceedance)),

@@ -4,6 +4,7 @@ use crate::approximate::chebyshev::{damp, interpolate, series};
 use crate::approximate::entries::Entry;
 use crate::approximate::fit_options::{Distribution, FitOptions, Method, Smoothing, Targets};
 use crate::approximate::gaussian::Normal;
+use crate::approximate::guard::Guard;
 use crate::approximate::least_squares::{Measure, Point, fit};
 use crate::approximate::remez::minimax;
 use crate::approximate::smoothing::Smoothed;
@@ -19,7 +20,10 @@ pub(crate) struct Goal<'a> {
     pub(crate) samples: (&'a [f64], &'a [f64]),
     /// Mean and deviation of the operands.
     pub(crate) moments: (f64, f64),
+    /// Where the polynomial is fitted.
     pub(crate) interval: Interval,
+    /// Where operands were seen.
+    pub(crate) seen: Interval,
 }
 
 impl<'a> Goal<'a> {
@@ -35,11 +39,12 @@ impl<'a> Goal<'a> {
             samples: (&entry.fitted.operands, &entry.fitted.targets),
             moments,
             interval: entry.interval,
+            seen: entry.seen,
         }
     }
 
     /// Fits a polynomial of a degree: `c_0 … c_degree` in the Chebyshev basis of the interval.
-    pub(crate) fn fit(&self, degree: usize, options: &FitOptions, guard: f64) -> Vec<f64> {
+    pub(crate) fn fit(&self, degree: usize, options: &FitOptions, guard: Guard) -> Vec<f64> {
         let function = |x| self.function.apply(x);
         match options.method {
             Method::LeastSquares => self.least_squares(degree, options, guard, |_| 0.0),
@@ -63,17 +68,18 @@ impl<'a> Goal<'a> {
         &self,
         degree: usize,
         options: &FitOptions,
-        guard: f64,
+        guard: Guard,
         known: impl Fn(f64) -> f64,
     ) -> Vec<f64> {
         let rest = |x: f64| self.function.apply(x) - known(x);
         let measure = |guard| Measure {
             guard,
             interval: self.interval,
+            seen: self.seen,
         };
         let (mean, deviation) = self.moments;
         match options.distribution {
-            Distribution::Uniform => fit(rest, std::iter::empty(), degree, measure(1.0)),
+            Distribution::Uniform => fit(rest, std::iter::empty(), degree, measure(Guard::even(1.0, 1.0))),
             Distribution::Gaussian if deviation > 0.0 => {
                 let points = Normal { mean, deviation }.points(rest);
                 fit(rest, points, degree, measure(guard))
@@ -95,7 +101,8 @@ impl<'a> Goal<'a> {
 }
 
 /// A fit in words, for a report.
-pub(crate) fn words(degree: usize, options: &FitOptions, guard: f64) -> String {
+pub(crate) fn words(degree: usize, options: &FitOptions, guard: Guard) -> String {
+    let guard = guard.weight;
     let smoothed = options.smoothing.map_or_else(String::new, |smoothing| {
         format!(" after smoothing by {smoothing} deviations")
     });

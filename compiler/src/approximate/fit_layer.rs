@@ -9,6 +9,7 @@ use crate::approximate::entries::{Entry, Extent, LayerSamples, coefficient_range
 use crate::approximate::fit_entry::{Goal, words};
 use crate::approximate::fit_options::FitOptions;
 use crate::approximate::form::{Quadratic, TOLERATED_MSE_RATIO, is_foldable, refit_foldable, value};
+use crate::approximate::guard::Guard;
 use crate::approximate::replacement::Replacement;
 use crate::approximate::{ApproximateOptions, CoefficientRange};
 use crate::calibrate::Interval;
@@ -78,7 +79,7 @@ pub(crate) fn fit_layer(function: Activation, layer: LayerSamples<'_>, options: 
             form,
         ),
         form,
-        rule: words(2, &options.fit, options.guard),
+        rule: words(2, &options.fit, options.low_guard()),
         reason,
         interval: hull(&entries),
         mse: mean(entries.iter().zip(&chosen).map(|(entry, q)| entry.mse(|x| value(q, x)))),
@@ -96,8 +97,8 @@ struct EntryFit {
 impl EntryFit {
     fn new(function: Activation, entry: &Entry, options: &ApproximateOptions) -> Self {
         let goal = Goal::of_entry(function, entry, &options.fit);
-        let powers = to_power_basis(&goal.fit(2, &options.fit, options.guard), entry.interval);
-        let (c0, c1) = fit_rest(&goal, &options.fit, options.guard, 0.0);
+        let powers = to_power_basis(&goal.fit(2, &options.fit, options.low_guard()), entry.interval);
+        let (c0, c1) = fit_rest(&goal, &options.fit, options.low_guard(), 0.0);
         Self {
             quadratic: [powers[0], powers[1], powers[2]],
             line: [c0, c1, 0.0],
@@ -106,7 +107,7 @@ impl EntryFit {
 }
 
 /// Fits `c0 + c1 x` to what a given `c2 x²` leaves.
-fn fit_rest(goal: &Goal<'_>, fit: &FitOptions, guard: f64, c2: f64) -> (f64, f64) {
+fn fit_rest(goal: &Goal<'_>, fit: &FitOptions, guard: Guard, c2: f64) -> (f64, f64) {
     let line = goal.least_squares(1, fit, guard, |x| c2 * x * x);
     let line = to_power_basis(&line, goal.interval);
     (line[0], line[1])
@@ -137,7 +138,7 @@ impl Candidates {
         let refit = |(entry, fit): (&Entry, &EntryFit)| {
             let goal = Goal::of_entry(function, entry, &options.fit);
             refit_foldable(fit.quadratic, largest, |c2| {
-                fit_rest(&goal, &options.fit, options.guard, c2)
+                fit_rest(&goal, &options.fit, options.low_guard(), c2)
             })
         };
         let folded: Vec<Quadratic> = entries.iter().zip(fits).map(refit).collect();

@@ -8,6 +8,7 @@ use crate::approximate::entries::{Extent, fit_interval, mean};
 use crate::approximate::fit_entry::{Goal, words};
 use crate::approximate::fit_options::{Distribution, FitOptions, Method, Smoothing, Targets};
 use crate::approximate::gaussian::{Normal, REACH};
+use crate::approximate::guard::Guard;
 use crate::approximate::least_squares::Point;
 use crate::approximate::smoothing::{Smoothed, has_kink};
 use crate::calibrate::Interval;
@@ -150,15 +151,17 @@ pub fn fit_function(function: Activation, operands: &Operands, rule: &FunctionRu
         samples: (fitted, fitted),
         moments,
         interval: basis,
+        seen: basis,
     };
-    let chebyshev = goal.fit(rule.degree, &fit, rule.guard);
+    let guard = Guard::even(rule.margin, rule.guard);
+    let chebyshev = goal.fit(rule.degree, &fit, guard);
     let rule_words = words(
         rule.degree,
         &FitOptions {
             targets: Targets::Exact,
             ..fit
         },
-        rule.guard,
+        guard,
     );
     Ok(measured(function, operands, (chebyshev, basis), (rule_words, interval)))
 }

@@ -1,7 +1,7 @@
 //! Guarded least squares: polynomials fitted to a function where its operand really goes, kept in check elsewhere.
 //!
-//! The measure is `(1 - λ) · distribution + λ · uniform on an interval` with `λ` the guard and the interval what calibration
-//! saw times a margin. The distribution makes the fit good where it is used; the guard keeps it from exploding in between
+//! The measure is `(1 - λ) · distribution + λ · guard on an interval`, the interval what calibration saw times a margin; a
+//! guard is uniform, or falls where nothing was seen. The distribution makes the fit good where it is used; the guard keeps it from exploding in between
 //! and beyond. The basis is `T_0 … T_d` of `t = (x - center) / radius`; since `2 T_i T_j = T_{i+j} + T_{|i-j|}`, the normal
 //! equations need `2 d + 1` moments of the measure and no more. All sums are taken in a fixed order.
 //!
@@ -10,6 +10,7 @@
 //! approximation, arXiv 2310.10349, which widens the distribution instead.
 
 use crate::approximate::chebyshev::{center_and_radius, for_each_basis, points_of};
+use crate::approximate::guard::Guard;
 use crate::calibrate::Interval;
 
 /// At least this many points stand for the uniform measure.
@@ -21,10 +22,12 @@ const RIDGE: f64 = 1e-12;
 /// What to fit under.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Measure {
-    /// Weight of the guard, in `0..=1`.
-    pub(crate) guard: f64,
+    /// The guard's weight and density.
+    pub(crate) guard: Guard,
     /// The guard's interval.
     pub(crate) interval: Interval,
+    /// Where samples were seen: outside, the guard may fall.
+    pub(crate) seen: Interval,
 }
 
 /// A point of a distribution: where, what the polynomial should give there, and how much that matters.
@@ -45,16 +48,18 @@ pub(crate) fn fit(
     function: impl Fn(f64) -> f64,
     distribution: impl Iterator<Item = Point>,
     degree: usize,
-    Measure { guard, interval }: Measure,
+    Measure { guard, interval, seen }: Measure,
 ) -> Vec<f64> {
     let (center, radius) = center_and_radius(interval);
     let mut equations = NormalEquations::new(degree);
     for Point { x, target, weight } in distribution {
-        equations.add((x - center) / radius, target, (1.0 - guard) * weight);
+        equations.add((x - center) / radius, target, (1.0 - guard.weight) * weight);
     }
     let n_points = guard_points(degree);
+    let density = |x: f64| guard.density(x, seen, interval);
+    let total: f64 = points_of(interval, n_points).map(density).sum();
     for x in points_of(interval, n_points) {
-        equations.add((x - center) / radius, function(x), guard / n_points as f64);
+        equations.add((x - center) / radius, function(x), guard.weight * density(x) / total);
     }
     equations.solve()
 }
@@ -143,7 +148,11 @@ mod tests {
             relu,
             samples(relu, &[0.3]).into_iter(),
             2,
-            Measure { guard: 1.0, interval },
+            Measure {
+                guard: Guard::even(1.0, 1.0),
+                interval,
+                seen: interval,
+            },
         );
         let found = to_power_basis(&found, interval);
         // 801 points are not quite the uniform measure.
@@ -156,9 +165,48 @@ mod tests {
     fn equal_samples_are_fitted() {
         let interval = Interval { min: -2.5, max: 2.5 };
         let relu = |x| Activation::Relu.apply(x);
-        let measure = Measure { guard: 1e-2, interval };
+        let measure = Measure {
+            guard: Guard::even(1.0, 1e-2),
+            interval,
+            seen: interval,
+        };
         let found = fit(relu, samples(relu, &[2.0; 16]).into_iter(), 2, measure);
         assert!((value_on(&found, interval, 2.0) - 2.0).abs() < 0.05, "{found:?}");
+    }
+
+    #[test]
+    fn a_falling_guard_holds_what_no_sample_does_and_costs_less_than_an_even_one() {
+        let seen = Interval { min: -1.0, max: 1.0 };
+        let interval = Interval { min: -3.0, max: 3.0 };
+        let relu = |x| Activation::Relu.apply(x);
+        let at: Vec<f64> = (0..=400).map(|i| f64::from(i) / 200.0 - 1.0).collect();
+        let fitted = |guard| {
+            let measure = Measure { guard, interval, seen };
+            fit(relu, samples(relu, &at).into_iter(), 15, measure)
+        };
+        let largest = |c: &[f64], reach: f64| {
+            let errors = (-100..=100).map(|i| f64::from(i) * reach / 100.0);
+            errors
+                .map(|x| (value_on(c, interval, x) - relu(x)).abs())
+                .fold(0.0, f64::max)
+        };
+        let (none, falling, even) = (
+            fitted(Guard::even(3.0, 0.0)),
+            fitted(Guard {
+                margin: 3.0,
+                weight: 1e-3,
+                rate: 5.0,
+            }),
+            fitted(Guard::even(3.0, 1e-3)),
+        );
+        // Nothing holds the first: it is off by the interval's length many times over at its ends.
+        assert!(largest(&none, 3.0) > 1e3, "{}", largest(&none, 3.0));
+        assert!(largest(&falling, 3.0) < 6.0, "{}", largest(&falling, 3.0));
+        let rms = |c: &[f64]| {
+            let errors = at.iter().map(|&x| (value_on(c, interval, x) - relu(x)).powi(2));
+            (errors.sum::<f64>() / at.len() as f64).sqrt()
+        };
+        assert!(rms(&falling) < 0.8 * rms(&even), "{} and {}", rms(&falling), rms(&even));
     }
 
     proptest! {
@@ -169,7 +217,7 @@ mod tests {
             let interval = Interval { min: -6.0, max: 6.0 };
             let polynomial = |x| value_on(&c, interval, x);
             let points = samples(polynomial, &at).into_iter();
-            let found = fit(polynomial, points, c.len() - 1, Measure { guard: 1e-2, interval });
+            let found = fit(polynomial, points, c.len() - 1, Measure { guard: Guard::even(1.0, 1e-2), interval, seen: interval });
             for (found, expected) in found.iter().zip(&c) {
                 // The ridge moves a coefficient by 1e-12 over the smallest eigenvalue, at least 1e-2 / 20 here.
                 prop_assert!((found - expected).abs() < 1e-7, "{found} is not {expected}");

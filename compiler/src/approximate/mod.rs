@@ -18,12 +18,15 @@ mod fit_degree;
 mod fit_entry;
 mod fit_layer;
 mod fit_options;
+mod fit_store;
 mod form;
 pub mod function_fit;
 mod gaussian;
+mod guard;
 pub mod layerwise;
 mod least_squares;
 mod lower_polynomials;
+mod max_trees;
 pub mod minimax;
 mod ranges;
 mod remez;
@@ -36,7 +39,9 @@ use std::collections::BTreeMap;
 
 pub use fit_layer::Form;
 pub use fit_options::{Distribution, FitOptions, Method, Smoothing, Targets};
+pub use fit_store::{FitStore, NoStore};
 pub use gaussian::Normal;
+pub use guard::Guard;
 pub use ranges::{RangeAlarm, Reach};
 pub use report::{ActivationReport, CoefficientRange, granularity_name};
 pub use smoothing::Kernel;
@@ -48,7 +53,9 @@ use crate::he;
 use crate::nn::{self, Granularity};
 use crate::options::ActivationRule;
 use absorb_affine::absorb_affine;
+pub(crate) use fit_store::Stored;
 use lower_polynomials::Site;
+pub(crate) use max_trees::max_trees;
 use sequence::{Fitted, fit_activations, outputs};
 
 /// What to fit, and under which measure.
@@ -60,10 +67,12 @@ pub struct ApproximateOptions {
     pub overrides: Vec<(String, ActivationRule)>,
     /// What one polynomial covers.
     pub granularity: Granularity,
-    /// Length of the guard's interval over the largest operand.
+    /// Length of an interval over what was seen, for all but least squares of a degree above two.
     pub margin: f64,
-    /// Weight of the guard.
+    /// Weight of the guard, for quadratics.
     pub guard: f64,
+    /// The guard of least squares of a degree above two.
+    pub above_two: Guard,
     /// How coefficients are found, where the rule leaves that open.
     pub fit: FitOptions,
 }
@@ -76,8 +85,14 @@ impl ApproximateOptions {
         granularity: Granularity::Channel,
         margin: 1.25,
         guard: 1e-2,
+        above_two: Guard::ABOVE_TWO,
         fit: FitOptions::USUAL,
     };
+
+    /// The guard of quadratics.
+    pub(crate) fn low_guard(&self) -> Guard {
+        Guard::even(self.margin, self.guard)
+    }
 
     /// The rule of a node.
     pub(crate) fn rule_of(&self, node: &str) -> ActivationRule {
@@ -115,15 +130,43 @@ pub fn approximate(
     samples: &Samples,
     options: &ApproximateOptions,
 ) -> Result<Approximated, ApproximateError> {
+    fit_and_lower(graph, samples, options, None)
+}
+
+/// [`approximate`] with fits from a store, if it has them; else they are kept there.
+///
+/// # Errors
+/// Those of [`approximate`].
+pub(crate) fn approximate_stored(
+    graph: &Graph<nn::Op>,
+    samples: &Samples,
+    options: &ApproximateOptions,
+    stored: Stored<'_>,
+) -> Result<Approximated, ApproximateError> {
+    fit_and_lower(graph, samples, options, Some(stored))
+}
+
+fn fit_and_lower(
+    graph: &Graph<nn::Op>,
+    samples: &Samples,
+    options: &ApproximateOptions,
+    stored: Option<Stored<'_>>,
+) -> Result<Approximated, ApproximateError> {
+    let graph = &max_trees(graph, options);
     let mut unsupported: Vec<UnsupportedNode> = graph.iter().filter_map(|(_, node)| unsupported(node)).collect();
     unsupported.extend(stray_overrides(graph, options));
     if !unsupported.is_empty() {
         return Err(ApproximateError::Unsupported(unsupported));
     }
-    let options = &layerwise::resolve(graph, samples, options).map_err(ApproximateError::Unsupported)?;
-    let fitted = match auto::activations(graph, options).as_slice() {
-        [] => fit_activations(graph, samples, options)?,
-        open => auto::choose(graph, samples, options, open)?,
+    let fitted = match stored.and_then(|stored| stored.load(graph)) {
+        Some(fitted) => fitted,
+        None => {
+            let fitted = fit_all(graph, samples, options)?;
+            if let Some(stored) = stored {
+                stored.keep(&fitted);
+            }
+            fitted
+        }
     };
     let lowered =
         graph.rebuild(|out, id, node, args| Ok::<_, std::convert::Infallible>(lower(out, node, args, fitted.get(&id))));
@@ -133,6 +176,19 @@ pub fn approximate(
         graph: absorb_affine(&lowered),
         activations,
     })
+}
+
+/// The fits of all activations, degrees chosen where the rules leave them open.
+fn fit_all(
+    graph: &Graph<nn::Op>,
+    samples: &Samples,
+    options: &ApproximateOptions,
+) -> Result<BTreeMap<NodeId, Fitted>, ApproximateError> {
+    let options = &layerwise::resolve(graph, samples, options).map_err(ApproximateError::Unsupported)?;
+    match auto::activations(graph, options).as_slice() {
+        [] => fit_activations(graph, samples, options),
+        open => auto::choose(graph, samples, options, open),
+    }
 }
 
 /// How much each activation's polynomial alone changes the outputs, relative to the largest: the worst first.
@@ -146,6 +202,7 @@ pub fn contributions(
     samples: &Samples,
     options: &ApproximateOptions,
 ) -> Result<Vec<(String, f64)>, ApproximateError> {
+    let graph = &max_trees(graph, options);
     let options = &layerwise::resolve(graph, samples, options).map_err(ApproximateError::Unsupported)?;
     let exact = outputs(graph, samples, &BTreeMap::new());
     let largest = Interval::of(exact.iter().flatten().copied())
@@ -165,12 +222,16 @@ pub fn contributions(
     Ok(contributions)
 }
 
+/// What to do about a maximum that no tree stands for.
+pub(crate) const MAXIMUM_ADVICE: &str = "choose a composite for it (`--act NODE=composite:10`), compile for `--target tfhe`, \
+                                         or train the network with AveragePool in its place";
+
 fn unsupported(node: &Node<nn::Op>) -> Option<UnsupportedNode> {
     matches!(node.op, nn::Op::MaxPool(_)).then(|| UnsupportedNode {
         node: node.name.clone(),
         op: "MaxPool".to_owned(),
         reason: "a maximum has no polynomial of low degree".to_owned(),
-        advice: "train the network with AveragePool in its place".to_owned(),
+        advice: MAXIMUM_ADVICE.to_owned(),
     })
 }
 

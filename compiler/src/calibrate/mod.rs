@@ -109,6 +109,15 @@ impl Interval {
             max: self.max + extra,
         }
     }
+
+    /// An interval with the same middle, so many times as long.
+    pub fn stretched(self, margin: f64) -> Self {
+        let (middle, half) = (f64::midpoint(self.min, self.max), (self.max - self.min) / 2.0);
+        Self {
+            min: middle - margin * half,
+            max: middle + margin * half,
+        }
+    }
 }
 
 /// What values a tensor takes.

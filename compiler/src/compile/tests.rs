@@ -102,7 +102,7 @@ fn a_wrong_pass_is_caught() {
         name: "lose-activations",
         run: lose_activations,
     }];
-    let result = compile_with(input, &wrong);
+    let result = compile_with(input, &wrong, &NoStore);
     check_refused(
         result,
         ErrorKind::Verification,

@@ -48,7 +48,7 @@ fn refuse(node: &Node<nn::Op>) -> Option<UnsupportedNode> {
         nn::Op::MaxPool(_) => (
             "MaxPool",
             "a maximum has no polynomial of low degree",
-            "train the network with average pools or strided convolutions instead",
+            crate::approximate::MAXIMUM_ADVICE,
         ),
         nn::Op::Pad(_) => (
             "Pad",

@@ -80,10 +80,27 @@ pub fn frontier(
 
 fn measure(
     graph: &Graph<Op>,
+    layer: (NodeId, Activation),
+    witnesses: (usize, &[Witness]),
+    options: &ApproximateOptions,
+) -> Result<LayerOptions, UnsupportedNode> {
+    let choices = DEGREES
+        .into_iter()
+        .map(|degree| choice(graph, layer, witnesses, options, degree));
+    Ok(LayerOptions {
+        node: graph.node(layer.0).name.clone(),
+        choices: choices.collect::<Result<_, _>>()?,
+    })
+}
+
+/// What one degree of an activation costs and adds; `index`: which of the witnesses' layers it is.
+fn choice(
+    graph: &Graph<Op>,
     (id, function): (NodeId, Activation),
     (index, witnesses): (usize, &[Witness]),
     options: &ApproximateOptions,
-) -> Result<LayerOptions, UnsupportedNode> {
+    degree: u32,
+) -> Result<Choice, UnsupportedNode> {
     let node = graph.node(id);
     let operands: Vec<Vec<f64>> = witnesses.iter().map(|w| w.layers[index].operands.clone()).collect();
     let apply = |x: &Vec<f64>| x.iter().map(|&x| function.apply(x)).collect::<Vec<f64>>();
@@ -93,30 +110,24 @@ fn measure(
         targets: &targets,
         shape: &node.shape,
     };
-    let choice = |degree: u32| {
-        let options = ApproximateOptions {
-            rule: ActivationRule::LeastSquares { degree },
-            overrides: Vec::new(),
-            ..options.clone()
-        };
-        let fitted = replace_activation(node, function, layer, &options)?.replacement;
-        let errors = operands.iter().zip(&targets).map(|(x, targets)| {
-            let found = fitted.apply(x, &node.shape);
-            found
-                .iter()
-                .zip(targets)
-                .map(|(found, target)| found - target)
-                .collect()
-        });
-        let gradients = witnesses.iter().map(|w| w.layers[index].gradients.as_slice());
-        Ok(Choice {
-            cost: fitted.depth(),
-            variance: first_order_variance(gradients, errors),
-        })
+    let options = ApproximateOptions {
+        rule: ActivationRule::LeastSquares { degree },
+        overrides: Vec::new(),
+        ..options.clone()
     };
-    Ok(LayerOptions {
-        node: node.name.clone(),
-        choices: DEGREES.into_iter().map(choice).collect::<Result<_, _>>()?,
+    let fitted = replace_activation(node, function, layer, &options)?.replacement;
+    let errors = operands.iter().zip(&targets).map(|(x, targets)| {
+        let found = fitted.apply(x, &node.shape);
+        found
+            .iter()
+            .zip(targets)
+            .map(|(found, target)| found - target)
+            .collect()
+    });
+    let gradients = witnesses.iter().map(|w| w.layers[index].gradients.as_slice());
+    Ok(Choice {
+        cost: fitted.depth(),
+        variance: first_order_variance(gradients, errors),
     })
 }
 
@@ -164,7 +175,7 @@ mod tests {
     use ndarray::{Array1, Array2};
 
     use super::*;
-    use crate::approximate::approximate;
+    use crate::approximate::{Distribution, FitOptions, Targets, approximate};
     use crate::graph::GraphBuilder;
     use crate::he::ClearPolynomial;
     use crate::nn::Granularity;
@@ -228,7 +239,7 @@ mod tests {
         assert_eq!(plan.levels, 12);
         // One-shot fits: those of the prediction, which no later layer makes up for.
         let mut fixed = plan.options(&options());
-        fixed.fit.targets = crate::approximate::Targets::OneShot;
+        fixed.fit.targets = Targets::OneShot;
         let polynomial = ClearPolynomial::new(&approximate(&graph, &samples, &fixed).expect("rectifiers").graph);
         let (mut sum, mut count) = (0.0, 0);
         for sample in samples.iter() {
@@ -246,6 +257,48 @@ mod tests {
             (0.5..2.0).contains(&ratio),
             "predicted {}, measured {measured}",
             plan.variance
+        );
+    }
+
+    /// Every layer of degree 4 under its own distribution, on the samples that the prediction was made from: what first order and
+    /// independence leave out, and nothing else. Anchor: 0.0359 predicted, 0.0350 measured, to be met within 15 %.
+    #[test]
+    fn fixed_degrees_are_predicted_within_fifteen_percent() {
+        let (graph, samples) = (random_network(4, 64), samples(64, 512));
+        let fixed = ApproximateOptions {
+            rule: ActivationRule::LeastSquares { degree: 4 },
+            fit: FitOptions {
+                targets: Targets::OneShot,
+                distribution: Distribution::Gaussian,
+                ..FitOptions::USUAL
+            },
+            ..options()
+        };
+        let inputs: Vec<&[f64]> = samples.iter().collect();
+        let layers: Vec<NodeId> = graph
+            .iter()
+            .filter_map(|(id, node)| matches!(node.op, Op::Activation(_)).then_some(id))
+            .collect();
+        let witnesses = witnesses(&graph, &inputs, &layers);
+        let predicted: f64 = (0..layers.len())
+            .map(|index| {
+                let layer = (layers[index], Activation::Relu);
+                let choice = choice(&graph, layer, (index, &witnesses), &fixed, 4);
+                choice.expect("a rectifier").variance
+            })
+            .sum();
+        let polynomial = ClearPolynomial::new(&approximate(&graph, &samples, &fixed).expect("rectifiers").graph);
+        let shift = |sample: &[f64]| {
+            let (exact, found) = (crate::evaluate(&graph, sample), polynomial.output(sample));
+            let mut order: Vec<usize> = (0..10).collect();
+            order.sort_by(|&a, &b| exact[b].total_cmp(&exact[a]));
+            let margin = |y: &[f64]| y[order[0]] - y[order[1]];
+            (margin(&found) - margin(&exact)).powi(2)
+        };
+        let measured = samples.iter().map(shift).sum::<f64>() / samples.len() as f64;
+        assert!(
+            (0.85..1.15).contains(&(predicted / measured)),
+            "predicted {predicted}, measured {measured}"
         );
     }
 

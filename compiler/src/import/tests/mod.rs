@@ -111,6 +111,31 @@ fn a_network_of_all_activations_matches_tract() {
 }
 
 #[test]
+fn further_activations_match_tract() {
+    // Roots, logarithms and reciprocals take what a softplus leaves: it is positive.
+    let activations: [(&[&str], Vec<AttributeProto>); 9] = [
+        (&["Selu"], vec![float("alpha", 1.5), float("gamma", 1.1)]),
+        (&["HardSigmoid"], vec![float("alpha", 0.3), float("beta", 0.4)]),
+        (&["HardSwish"], vec![]),
+        (&["Abs"], vec![]),
+        (&["Softplus", "Sqrt"], vec![]),
+        (&["Softplus", "Reciprocal"], vec![]),
+        (&["Softplus", "Log"], vec![]),
+        (&["Tanh", "Exp"], vec![]),
+        (&["Sign"], vec![]),
+    ];
+    for (ops, attributes) in activations {
+        let mut model = dense(Model::new(14, &[0, 6]), "before", "x", 6, 6);
+        let mut last = "before".to_owned();
+        for op in ops {
+            model = model.node(op, op, &[&last], attributes.clone());
+            last = (*op).to_owned();
+        }
+        check(dense(model, "after", &last, 3, 6));
+    }
+}
+
+#[test]
 fn shipped_networks_match_tract() {
     for bytes in [
         shipped!("digits_mlp_deep_relu"),
