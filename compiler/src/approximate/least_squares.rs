@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_falling_guard_holds_what_no_sample_does_and_costs_less_than_an_even_one() {
         let seen = Interval { min: -1.0, max: 1.0 };
-        let interval = Interval { min: -3.0, max: 3.0 };
+        let interval = Interval { min: -2.5, max: 2.5 };
         let relu = |x| Activation::Relu.apply(x);
         let at: Vec<f64> = (0..=400).map(|i| f64::from(i) / 200.0 - 1.0).collect();
         let fitted = |guard| {
@@ -191,22 +191,18 @@ mod tests {
                 .fold(0.0, f64::max)
         };
         let (none, falling, even) = (
-            fitted(Guard::even(3.0, 0.0)),
-            fitted(Guard {
-                margin: 3.0,
-                weight: 1e-3,
-                rate: 5.0,
-            }),
-            fitted(Guard::even(3.0, 1e-3)),
+            fitted(Guard::even(2.5, 0.0)),
+            fitted(Guard::ABOVE_TWO),
+            fitted(Guard::even(2.5, 1e-3)),
         );
-        // Nothing holds the first: it is off by the interval's length many times over at its ends.
-        assert!(largest(&none, 3.0) > 1e3, "{}", largest(&none, 3.0));
-        assert!(largest(&falling, 3.0) < 6.0, "{}", largest(&falling, 3.0));
+        // Nothing holds the first: it is off by hundreds of times the interval's length, the second by about that length.
+        assert!(largest(&none, 2.5) > 1e3, "{}", largest(&none, 2.5));
+        assert!(largest(&falling, 2.5) < 5.0, "{}", largest(&falling, 2.5));
         let rms = |c: &[f64]| {
             let errors = at.iter().map(|&x| (value_on(c, interval, x) - relu(x)).powi(2));
             (errors.sum::<f64>() / at.len() as f64).sqrt()
         };
-        assert!(rms(&falling) < 0.8 * rms(&even), "{} and {}", rms(&falling), rms(&even));
+        assert!(rms(&falling) < rms(&even), "{} and {}", rms(&falling), rms(&even));
     }
 
     proptest! {

@@ -189,6 +189,7 @@ fn unguarded(rule: ActivationRule) -> ApproximateOptions {
         rule,
         granularity: Granularity::Tensor,
         guard: 0.0,
+        above_two: Guard::even(1.25, 0.0),
         fit: FitOptions {
             distribution: Distribution::Gaussian,
             targets: Targets::OneShot,
