@@ -189,7 +189,7 @@ impl StoredPolynomials {
                 form,
                 rows,
             } => {
-                let (granularity, coefficients) = table(&granularity, rows, shape)?;
+                let (granularity, coefficients) = table(&granularity, &rows, shape)?;
                 let sound = match form {
                     Form::Linear | Form::Products => true,
                     Form::Folded | Form::TwoLevel => coefficients.ncols() == 3,
@@ -207,7 +207,7 @@ impl StoredPolynomials {
                 center,
                 radius,
             } => {
-                let (granularity, coefficients) = table(&granularity, rows, shape)?;
+                let (granularity, coefficients) = table(&granularity, &rows, shape)?;
                 let n = coefficients.nrows();
                 let sound = center.len() == n && radius.len() == n && radius.iter().all(|&r| r > 0.0);
                 sound.then(|| {
@@ -244,7 +244,7 @@ impl StoredPolynomials {
 }
 
 /// A row of coefficients for each entry of a tensor. JSON has no numbers that are not finite.
-fn table(granularity: &str, rows: Vec<Vec<f64>>, shape: &[usize]) -> Option<(Granularity, Array2<f64>)> {
+fn table(granularity: &str, rows: &[Vec<f64>], shape: &[usize]) -> Option<(Granularity, Array2<f64>)> {
     let all = [Granularity::Tensor, Granularity::Channel, Granularity::Element];
     let granularity = all.into_iter().find(|&g| granularity_name(g) == granularity)?;
     let terms = rows.first()?.len();
