@@ -224,7 +224,7 @@ pub fn contributions(
 
 /// What to do about a maximum that no tree stands for.
 pub(crate) const MAXIMUM_ADVICE: &str = "choose a composite for it (`--act NODE=composite:10`), compile for `--target tfhe`, \
-                                         or train the network with AveragePool in its place";
+                                         or train the network with average pools";
 
 fn unsupported(node: &Node<nn::Op>) -> Option<UnsupportedNode> {
     matches!(node.op, nn::Op::MaxPool(_)).then(|| UnsupportedNode {
