@@ -250,6 +250,7 @@ fn schedule_network(input: CompileInput<'_>, approximated: &Approximated) -> Res
         precision_bits: options.precision_bits,
         max_log_n: options.max_log_n,
         max_depth: options.max_depth,
+        timing: options.timing,
     };
     Ok(schedule(
         &approximated.graph,

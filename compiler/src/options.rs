@@ -7,6 +7,7 @@ use heron_plan::Normalization;
 
 use crate::approximate::{FitOptions, Guard, granularity_name};
 use crate::nn::Granularity;
+use crate::schedule::Timing;
 
 /// How non-polynomial functions become polynomials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +136,8 @@ pub struct CompileOptions {
     pub max_log_n: u32,
     /// Levels that may follow one another without a bootstrap, at most; absent where the modulus decides.
     pub max_depth: Option<u32>,
+    /// When to bootstrap.
+    pub timing: Timing,
     /// What to do below the agreement that is demanded.
     pub accuracy: AccuracyGate,
     /// What the client does to integer data; calibration samples come with it done.
@@ -158,6 +161,7 @@ impl CompileOptions {
             precision_bits: 12.0,
             max_log_n: 16,
             max_depth: None,
+            timing: Timing::Cheapest,
             accuracy: AccuracyGate::Enforce,
             normalization: None,
             class_names: Vec::new(),
@@ -184,6 +188,9 @@ impl CompileOptions {
             format!("precision {} bits", self.precision_bits),
             format!("ring degree at most 2^{}", self.max_log_n),
         ]);
+        if self.timing == Timing::Late {
+            words.push("bootstraps as late as possible".to_owned());
+        }
         words.extend(
             self.max_depth
                 .map(|levels| format!("at most {levels} levels without a bootstrap")),

@@ -8,6 +8,7 @@ use heron_compiler::calibrate::Samples;
 use heron_compiler::options::{AccuracyGate, ActivationRule, CompileOptions};
 use heron_compiler::quantize::BitsChoice;
 use heron_compiler::report::Report;
+use heron_compiler::schedule::Timing;
 use heron_compiler::{CompileInput, Compiled, compile_stored, simplify_until};
 use heron_plan::Normalization;
 use heron_runtime::files::write_plan;
@@ -74,6 +75,9 @@ pub(crate) struct CompileArgs {
     /// Levels that may follow one another without a bootstrap, at most
     #[arg(long, value_name = "LEVELS")]
     pub(super) max_depth: Option<u32>,
+    /// When to bootstrap: cheapest, or late to compare with
+    #[arg(long, value_enum, value_name = "TIMING", default_value_t = TimingOption::Cheapest)]
+    pub(super) bootstraps: TimingOption,
     /// Go on where the polynomial network disagrees with the original too often
     #[arg(long)]
     pub(super) accept_accuracy: bool,
@@ -96,6 +100,24 @@ pub(crate) struct CompileArgs {
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
     pub(super) force: ForceOption,
+}
+
+/// When to bootstrap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum TimingOption {
+    /// Where it costs least in all
+    Cheapest,
+    /// When the levels run out
+    Late,
+}
+
+impl TimingOption {
+    fn timing(self) -> Timing {
+        match self {
+            Self::Cheapest => Timing::Cheapest,
+            Self::Late => Timing::Late,
+        }
+    }
 }
 
 const DEFAULT_PRECISION_BITS: f64 = 12.0;
@@ -127,6 +149,7 @@ impl CompileArgs {
             precision: DEFAULT_PRECISION_BITS,
             max_log_n: DEFAULT_MAX_LOG_N,
             max_depth: None,
+            bootstraps: TimingOption::Cheapest,
             accept_accuracy: false,
             target: Target::Ckks,
             bits: BitsOption(BitsChoice::Auto),
@@ -223,6 +246,7 @@ impl CompileArgs {
             precision_bits: self.precision,
             max_log_n: self.max_log_n,
             max_depth: self.max_depth,
+            timing: self.bootstraps.timing(),
             accuracy: if self.accept_accuracy {
                 AccuracyGate::Accept
             } else {

@@ -27,12 +27,15 @@ Example:
   heron explain digits.plan --level 2
   heron explain digits.plan --node fc1";
 
+/// Shorter than the list of questions that clap would make of it.
+const USAGE: &str = "heron explain <PLAN> --node|--level|--bootstrap|--param <WHAT>";
+
 /// At most this many savings are shown in a table.
 const SHOWN_SAVINGS: usize = 5;
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, override_usage = USAGE)]
 pub(crate) struct ExplainArgs {
     /// The plan directory
     plan: PathBuf,
@@ -50,6 +53,9 @@ struct Question {
     /// A level: who spends it
     #[arg(long, value_name = "N")]
     level: Option<u32>,
+    /// A bootstrap, counted from 1: what it is for
+    #[arg(long, value_name = "K")]
+    bootstrap: Option<usize>,
     /// A parameter: what drives it, and what lost against it
     #[arg(long, value_enum, value_name = "NAME")]
     param: Option<Parameter>,
@@ -94,15 +100,6 @@ impl ExplainArgs {
                 .into());
         }
         let report = parse_report(&bytes, &self.plan)?;
-        if report.bootstraps.is_some() {
-            let message = format!(
-                "`{}` bootstraps, and only plans without bootstraps are explained",
-                self.plan.display()
-            );
-            return Err(Failure::new(Exit::Unsupported, message)
-                .advise("`heron report` shows every bootstrap; report.json names the programs that lost")
-                .into());
-        }
         if report.causes.layers.is_empty() {
             let message = format!("`{}` was compiled before reports held causes", self.plan.display());
             return Err(Failure::new(Exit::Usage, message)
@@ -116,12 +113,14 @@ impl ExplainArgs {
 
 impl Question {
     fn answer(&self, report: &Report) -> Result<Answer, Failure> {
-        match (&self.node, self.level, self.param) {
-            (Some(node), _, _) => of_node(report, node),
-            (None, Some(level), _) => of_level(report, level),
-            (None, None, Some(parameter)) => Ok(of_parameter(report, parameter)),
-            (None, None, None) => {
-                Err(Failure::new(Exit::Usage, "say what to explain").advise("use --node, --level or --param"))
+        match (&self.node, self.level, self.bootstrap, self.param) {
+            (Some(node), _, _, _) => of_node(report, node),
+            (None, Some(level), _, _) => of_level(report, level),
+            (None, None, Some(bootstrap), _) => of_bootstrap(report, bootstrap),
+            (None, None, None, Some(parameter)) => Ok(of_parameter(report, parameter)),
+            (None, None, None, None) => {
+                Err(Failure::new(Exit::Usage, "say what to explain")
+                    .advise("use --node, --level, --bootstrap or --param"))
             }
         }
     }
@@ -133,7 +132,7 @@ fn of_node(report: &Report, name: &str) -> Result<Answer, Failure> {
         return Err(no_such_node(layers, name));
     };
     let place = if layer.critical {
-        "it is on a longest chain: a level more here is a level more for the plan"
+        "it is on a longest chain: a level more here is a level more before it"
     } else {
         "it is beside the longest chain"
     };
@@ -152,10 +151,14 @@ fn of_node(report: &Report, name: &str) -> Result<Answer, Failure> {
 
 fn of_level(report: &Report, level: u32) -> Result<Answer, Failure> {
     let layers = &report.causes.layers;
-    let top = report.parameters.levels;
-    if level > top {
-        let message = format!("the plan has levels 0 to {top}, and none of {level}");
+    let (top, all) = (network_levels(report), report.parameters.levels);
+    if level > all {
+        let message = format!("the plan has levels 0 to {all}, and none of {level}");
         return Err(Failure::new(Exit::Usage, message));
+    }
+    if level > top {
+        let message = format!("level {level} is spent inside of bootstraps: the network has levels up to {top}");
+        return Err(Failure::new(Exit::Usage, message).advise("ask for --bootstrap 1"));
     }
     let spenders: Vec<&LayerCause> = layers
         .iter()
@@ -175,56 +178,69 @@ fn of_level(report: &Report, level: u32) -> Result<Answer, Failure> {
     })
 }
 
+fn of_bootstrap(report: &Report, bootstrap: usize) -> Result<Answer, Failure> {
+    let layers = &report.causes.layers;
+    let lines = report
+        .bootstraps
+        .as_ref()
+        .map_or(&[][..], |bootstraps| &bootstraps.lines);
+    let Some(line) = bootstrap.checked_sub(1).and_then(|index| lines.get(index)) else {
+        let count = units::count(lines.len(), "bootstrap");
+        let message = format!("the plan has {count}, and no number {bootstrap}");
+        return Err(Failure::new(Exit::Usage, message));
+    };
+    let layer = layers.iter().find(|layer| layer.node == line.node);
+    let summary = format!(
+        "bootstrap {bootstrap} of {} takes the result of `{}` from level {} to {}, for what follows up to the next one{}",
+        lines.len(),
+        line.node,
+        line.level_in.0,
+        line.level_out.0,
+        against_late(report)
+    );
+    let candidates = report.candidates.iter();
+    Ok(Answer {
+        summary,
+        chain: layer.map_or_else(Vec::new, |layer| up_to_bootstrap(chain_from(layers, layer))),
+        candidates: candidates
+            .filter(|candidate| candidate.bootstraps.is_some())
+            .cloned()
+            .collect(),
+        savings: savings_of(report, |saving| saving.bootstraps < lines.len()),
+    })
+}
+
+/// What the plan costs, and what it would with the same bootstraps as late as possible.
+fn against_late(report: &Report) -> String {
+    let chosen = report.candidates.iter().find(|candidate| candidate.verdict == "chosen");
+    let late = chosen.and_then(|chosen| chosen.bootstraps?.late_rotations);
+    match chosen.and_then(|chosen| chosen.rotations).zip(late) {
+        Some((rotations, late)) => format!(
+            "; the plan costs as much as {rotations:.0} rotations of N = 2^16, with bootstraps as late as possible {late:.0}"
+        ),
+        None => String::new(),
+    }
+}
+
+/// The start of a chain, up to the next result that is bootstrapped.
+fn up_to_bootstrap(mut chain: Vec<LayerCause>) -> Vec<LayerCause> {
+    let next = chain.iter().skip(1).position(|layer| layer.refreshed.is_some());
+    chain.truncate(next.map_or(chain.len(), |index| index + 2));
+    chain
+}
+
 fn of_parameter(report: &Report, parameter: Parameter) -> Answer {
     let parameters = &report.parameters;
     let longest = longest_chain(&report.causes.layers);
-    let takers = longest.iter().filter(|layer| layer.level_in > layer.level_out).count();
     let in_ring = |candidate: &Candidate| candidate.log_n == parameters.log_n;
-    let (summary, chosen): (String, Vec<&Candidate>) = match parameter {
-        Parameter::LogN => (
-            format!(
-                "N = 2^{}: the smallest ring with room for {} at 2^{}, for the vectors and for {} bits of precision{}",
-                parameters.log_n,
-                units::count(parameters.levels as usize, "level"),
-                parameters.log_scale,
-                report.precision.wanted_bits,
-                room(report)
-            ),
-            report.candidates.iter().collect(),
-        ),
-        Parameter::Levels => (
-            format!(
-                "{}, spent by the {} of the longest chain",
-                units::count(parameters.levels as usize, "level"),
-                units::count(takers, "layer"),
-            ),
-            Vec::new(),
-        ),
-        Parameter::LogScale => (
-            format!(
-                "a scale of 2^{}: the largest that N = 2^{} has room for at 128 bits; {:.1} bits of precision are predicted",
-                parameters.log_scale, parameters.log_n, report.precision.predicted_bits
-            ),
-            report
-                .candidates
-                .iter()
-                .filter(|candidate| in_ring(candidate))
-                .collect(),
-        ),
-        Parameter::DigitLen => (
-            format!(
-                "{} of a key switch at the top level: the cheapest of those that are precise enough",
-                units::count(parameters.digits, "digit")
-            ),
-            report
-                .candidates
-                .iter()
-                .filter(|candidate| in_ring(candidate))
-                .collect(),
-        ),
+    let candidates = report.candidates.iter();
+    let chosen: Vec<&Candidate> = match parameter {
+        Parameter::LogN => candidates.collect(),
+        Parameter::Levels => Vec::new(),
+        Parameter::LogScale | Parameter::DigitLen => candidates.filter(|candidate| in_ring(candidate)).collect(),
     };
     Answer {
-        summary,
+        summary: summary_of(report, parameter, &longest),
         chain: match parameter {
             Parameter::LogN | Parameter::Levels => longest,
             Parameter::LogScale | Parameter::DigitLen => Vec::new(),
@@ -232,10 +248,60 @@ fn of_parameter(report: &Report, parameter: Parameter) -> Answer {
         candidates: chosen.into_iter().cloned().collect(),
         savings: savings_of(report, |saving| match parameter {
             Parameter::LogN => saving.log_n < parameters.log_n,
-            Parameter::Levels => saving.levels < parameters.levels,
+            Parameter::Levels => saving.levels < network_levels(report) || saving.bootstraps < n_bootstraps(report),
             Parameter::LogScale | Parameter::DigitLen => false,
         }),
     }
+}
+
+fn summary_of(report: &Report, parameter: Parameter, longest: &[LayerCause]) -> String {
+    let parameters = &report.parameters;
+    let (log_n, log_scale) = (parameters.log_n, parameters.log_scale);
+    let levels = units::count(parameters.levels as usize, "level");
+    let spent = match n_bootstraps(report) {
+        0 => levels,
+        _ => {
+            let top = units::count(network_levels(report) as usize, "level");
+            format!("{levels} ({top} of the network, the others inside of bootstraps)")
+        }
+    };
+    match parameter {
+        Parameter::LogN => format!(
+            "N = 2^{log_n}: the smallest ring with room for {spent} at 2^{log_scale}, for the vectors and for {} bits of precision{}",
+            report.precision.wanted_bits,
+            room(report)
+        ),
+        Parameter::Levels => {
+            let takers = longest.iter().filter(|layer| layer.level_in > layer.level_out);
+            let takers = units::count(takers.count(), "layer");
+            format!("{spent}, spent by the {takers} of the longest chain")
+        }
+        Parameter::LogScale => {
+            let why = match n_bootstraps(report) {
+                0 => format!("the largest that N = 2^{log_n} has room for at 128 bits"),
+                _ => "that of its bootstraps".to_owned(),
+            };
+            let bits = report.precision.predicted_bits;
+            format!("a scale of 2^{log_scale}: {why}; {bits:.1} bits of precision are predicted")
+        }
+        Parameter::DigitLen => format!(
+            "{} of a key switch at the top level: the cheapest of those that are precise enough",
+            units::count(parameters.digits, "digit")
+        ),
+    }
+}
+
+fn n_bootstraps(report: &Report) -> usize {
+    report
+        .bootstraps
+        .as_ref()
+        .map_or(0, |bootstraps| bootstraps.lines.len())
+}
+
+/// The levels of the network: without those that are spent inside of bootstraps.
+fn network_levels(report: &Report) -> u32 {
+    let operands = report.causes.layers.iter().map(|layer| layer.level_in.0);
+    operands.max().unwrap_or(0)
 }
 
 /// What the next smaller ring has room for.
@@ -327,9 +393,10 @@ fn chain_table(chain: &[LayerCause]) -> Table {
         ("because", Align::Text),
     ]);
     for layer in chain {
-        let because = match &layer.wanted_by {
-            Some(reader) => format!("{reader} reads it at {}", layer.level_out.0),
-            None => "it is the output".to_owned(),
+        let because = match (&layer.wanted_by, layer.refreshed) {
+            (Some(reader), Some(level)) => format!("bootstrapped to {} for {reader}", level.0),
+            (Some(reader), None) => format!("{reader} reads it at {}", layer.level_out.0),
+            (None, _) => "it is the output".to_owned(),
         };
         table.row([
             layer.node.clone(),
@@ -348,6 +415,8 @@ fn candidate_table(candidates: &[Candidate]) -> Table {
         ("digit", Align::Number),
         ("scale", Align::Text),
         ("log QP", Align::Number),
+        ("bootstraps", Align::Number),
+        ("rotations", Align::Number),
         ("verdict", Align::Text),
     ]);
     let alike = |a: &Candidate, b: &Candidate| {
@@ -365,6 +434,12 @@ fn candidate_table(candidates: &[Candidate]) -> Table {
             digits,
             first.log_scale.map_or_else(String::new, |log| format!("2^{log}")),
             first.log_qp.map_or_else(String::new, |log| format!("{log:.0}")),
+            first.bootstraps.map_or_else(String::new, |bootstraps| {
+                format!("{} every {}", bootstraps.count, bootstraps.levels_between)
+            }),
+            first
+                .rotations
+                .map_or_else(String::new, |rotations| format!("{rotations:.0}")),
             first.verdict.clone(),
         ]);
     }
@@ -377,22 +452,26 @@ fn saving_table(savings: &[Saving], report: &Report) -> Table {
         ("levels", Align::Number),
         ("N", Align::Text),
         ("log QP", Align::Number),
-        ("key switches", Align::Number),
+        ("bootstraps", Align::Number),
+        ("time", Align::Number),
     ]);
+    let count = |n: usize| if n == 0 { String::new() } else { n.to_string() };
     for saving in savings.iter().take(SHOWN_SAVINGS) {
         table.row([
             saving.node.clone(),
             saving.levels.to_string(),
             format!("2^{}", saving.log_n),
             format!("{:.0}", saving.log_qp),
+            count(saving.bootstraps),
             units::percent(saving.time),
         ]);
     }
     table.row([
         "the plan as it is".to_owned(),
-        report.parameters.levels.to_string(),
+        network_levels(report).to_string(),
         format!("2^{}", report.parameters.log_n),
         format!("{:.0}", report.parameters.log_qp),
+        count(n_bootstraps(report)),
         units::percent(1.0),
     ]);
     table

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::artefacts::DIGITS;
-use crate::heron::heron;
+use crate::artefacts::{DIGITS, scratch};
+use crate::heron::{heron, shipped};
 
 const USAGE: i32 = 2;
 
@@ -55,6 +55,30 @@ fn without_a_layers_levels_the_plan_has_fewer() {
         assert!(level(saving, "levels") < top, "{saving:#}");
         assert!(saving["time"].as_f64().is_some_and(|time| time < 1.0), "{saving:#}");
     }
+}
+
+#[test]
+fn a_bootstrap_is_for_what_follows_up_to_the_next() {
+    let folder = scratch("explain-bootstrap");
+    let (onnx, data) = (shipped("digits_mlp_deep_relu/model.onnx"), shipped("data/digits.npz"));
+    let compile = format!("compile {onnx} --data {data}:calib --labels {data}:calib_labels --max-depth 5 -o b.plan");
+    heron(&folder, &compile).succeeds();
+    let report = heron(&folder, "report b.plan --format json").succeeds().json();
+    let lines = report["bootstraps"]["lines"].as_array().expect("it bootstraps").clone();
+    for (index, line) in lines.iter().enumerate() {
+        let question = format!("explain b.plan --bootstrap {} --format json", index + 1);
+        let answer = heron(&folder, &question).succeeds().json();
+        let chain = answer["chain"].as_array().expect("a chain");
+        assert_eq!(
+            (&chain[0]["node"], &chain[0]["refreshed"]),
+            (&line["node"], &line["level_out"])
+        );
+        let ends = chain.last().expect("it is not empty");
+        let next = lines.get(index + 1).map_or(&Value::Null, |next| &next["node"]);
+        assert!(*next == ends["node"] || ends["wanted_by"].is_null(), "{answer:#}");
+    }
+    let beyond = format!("explain b.plan --bootstrap {}", lines.len() + 1);
+    heron(&folder, &beyond).fails(USAGE, &["bootstrap"]);
 }
 
 #[test]

@@ -9,11 +9,11 @@ use heron_params::Level;
 use heron_params::bootstrap::{BootstrapParams, BootstrapRequest, SlotValues, TransformOrder};
 
 use crate::graph::{Node, NodeId};
-use crate::schedule::late::{Refresh, as_late_as_possible};
-use crate::schedule::level_graph::{Prices, cheapest, cost};
+use crate::schedule::late::{Placement, Refresh, as_late_as_possible};
 use crate::schedule::levels::{Drafts, place};
-use crate::schedule::node_costs::NodeCosts;
+use crate::schedule::node_costs::{NodeCosts, NodeLevels};
 use crate::schedule::parameters::{Bootstraps, Candidate, REFERENCE_ROTATION, in_rotations};
+use crate::schedule::planned::{Prices, as_cheap_as_possible, cheapest_levels, cost};
 use crate::slots::{Compute, Op, Packed};
 
 /// A kind of bootstrap that is tried in a ring.
@@ -49,9 +49,60 @@ const KINDS: [Kind; 3] = [
 pub(crate) const LOG_N: std::ops::RangeInclusive<u32> = 15..=16;
 /// Bytes of a bootstrap's keys in memory, at most.
 const MAX_KEY_BYTES: u64 = 8 << 30;
+
+/// When values are bootstrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// Where the whole program is cheapest.
+    Cheapest,
+    /// When the levels run out.
+    Late,
+}
+
+/// A variant of a bootstrap, and the nodes whose results it takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Refreshing {
+    pub(crate) variant: BootstrapParams,
+    pub(crate) eligible: Vec<bool>,
+}
+
+impl Refreshing {
+    /// One bootstrap, in transforms of one limb: it is priced in rotations of its own ring.
+    pub(crate) fn transforms(&self) -> f64 {
+        REFERENCE_ROTATION * self.variant.cost_in_rotations()
+    }
+
+    fn refresh(&self) -> Refresh {
+        Refresh {
+            input_level: self.variant.input_level(),
+            output_level: self.variant.output_level(),
+            top: self.variant.top_level(),
+        }
+    }
+
+    /// Runs with the prices of operations and bootstraps, in transforms of one limb.
+    fn with_prices<R>(&self, costs: &NodeCosts, run: impl FnOnce(&Prices<'_>) -> R) -> R {
+        let operation = |node: usize, operand: Level| {
+            let computed = Level(operand.0 - costs.nodes[node].depth);
+            costs.node_transforms(node, computed, self.variant.chain())
+        };
+        run(&Prices {
+            operation: &operation,
+            bootstrap: self.transforms(),
+        })
+    }
+
+    /// The cheapest levels of a network of as many nodes, and what they cost in transforms of one limb.
+    pub(crate) fn cheapest_levels(&self, costs: &NodeCosts) -> Option<(f64, NodeLevels)> {
+        self.with_prices(costs, |prices| {
+            cheapest_levels(costs, self.refresh(), &self.eligible, prices)
+        })
+    }
+}
+
 /// A program whose noise is not predicted yet.
 pub(crate) struct Bootstrapped {
-    pub(crate) variant: BootstrapParams,
+    pub(crate) refreshing: Refreshing,
     pub(crate) drafts: Drafts,
     pub(crate) n_bootstraps: usize,
     /// What it costs in all, in rotations of `N = 2^16` at 24 limbs.
@@ -63,7 +114,7 @@ pub(crate) struct Bootstrapped {
 impl Bootstrapped {
     /// Its bootstraps in a few numbers.
     pub(crate) fn bootstraps(&self) -> Bootstraps {
-        let offer = self.variant.offer();
+        let offer = self.refreshing.variant.offer();
         Bootstraps {
             count: self.n_bootstraps,
             levels_between: offer.levels,
@@ -74,7 +125,7 @@ impl Bootstrapped {
 
     /// What is said of a program that another one beats before its noise is predicted.
     pub(crate) fn costlier(&self) -> Candidate {
-        let chain = self.variant.chain();
+        let chain = self.refreshing.variant.chain();
         Candidate {
             log_n: chain.log_n,
             log_scale: Some(chain.log_scale),
@@ -90,7 +141,7 @@ impl Bootstrapped {
 
 /// The programs of a packed network in its ring, the cheapest first, with at most `max_depth` levels between two
 /// bootstraps; `bounds` are the largest magnitudes of its nodes' values.
-pub(crate) fn programs(packed: &Packed, bounds: &[f64], max_depth: u32) -> Vec<Bootstrapped> {
+pub(crate) fn programs(packed: &Packed, bounds: &[f64], max_depth: u32, timing: Timing) -> Vec<Bootstrapped> {
     let log_n = packed.slots.0.ilog2() + 1;
     let eligible = eligible(packed, bounds);
     let periods = packed.graph.iter().filter(|(id, _)| eligible[id.index()]);
@@ -111,44 +162,40 @@ pub(crate) fn programs(packed: &Packed, bounds: &[f64], max_depth: u32) -> Vec<B
                 worst_bits: kind.worst_bits,
                 max_key_bytes: MAX_KEY_BYTES,
             };
-            programs.extend(program(packed, &costs, &eligible, &request));
+            let Ok(variant) = BootstrapParams::build(&request) else {
+                continue;
+            };
+            let refreshing = Refreshing {
+                variant,
+                eligible: eligible.clone(),
+            };
+            programs.extend(program(packed, &costs, refreshing, timing));
         }
     }
     programs.sort_by(|a, b| a.rotations.total_cmp(&b.rotations));
     programs
 }
 
-fn program(packed: &Packed, costs: &NodeCosts, eligible: &[bool], request: &BootstrapRequest) -> Option<Bootstrapped> {
-    let variant = BootstrapParams::build(request).ok()?;
-    let refresh = Refresh {
-        input_level: variant.input_level(),
-        output_level: variant.output_level(),
-        top: variant.top_level(),
-    };
-    let graph = &packed.graph;
-    let operation = |id: NodeId, level: Level| {
-        // A polynomial's products are priced where it ends, all else where its operand is.
-        let levels = match graph.node(id).op.compute {
-            Compute::Polynomial(poly) => poly.depth(),
-            _ => 0,
+fn program(packed: &Packed, costs: &NodeCosts, refreshing: Refreshing, timing: Timing) -> Option<Bootstrapped> {
+    let (refresh, eligible, log_n) = (refreshing.refresh(), &refreshing.eligible, costs.log_n);
+    let (placement, transforms, late) = refreshing.with_prices(costs, |prices| {
+        let price = |placement: &Placement| cost(&packed.graph, placement, prices);
+        let late = as_late_as_possible(&packed.graph, refresh, eligible).ok();
+        let late_price = late.as_ref().map(price);
+        let cheapest = match timing {
+            Timing::Cheapest => as_cheap_as_possible(costs, refresh, eligible, prices),
+            Timing::Late => None,
         };
-        costs.node_transforms(id.index(), Level(level.0 - levels), variant.chain())
-    };
-    let prices = Prices {
-        operation: &operation,
-        bootstrap: REFERENCE_ROTATION * variant.cost_in_rotations(),
-    };
-    let late = as_late_as_possible(graph, refresh, eligible).ok();
-    let late = late.map(|placement| (cost(graph, &placement, &prices), placement));
-    let late_rotations = late.as_ref().map(|(cost, _)| in_rotations(request.log_n, *cost));
-    let best = cheapest(graph, refresh, eligible, &prices).map(|(placement, cost)| (cost, placement));
-    let (transforms, placement) = best.or(late)?;
+        let placement = cheapest.or(late)?;
+        let transforms = price(&placement);
+        Some((placement, transforms, late_price))
+    })?;
     Some(Bootstrapped {
         drafts: place(packed, &placement),
         n_bootstraps: placement.n_bootstraps(),
-        rotations: in_rotations(request.log_n, transforms),
-        late_rotations,
-        variant,
+        rotations: in_rotations(log_n, transforms),
+        late_rotations: late.map(|transforms| in_rotations(log_n, transforms)),
+        refreshing,
     })
 }
 

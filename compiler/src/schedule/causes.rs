@@ -1,15 +1,17 @@
 //! Why a plan's levels and parameters are what they are: who asks for each level, and what would be saved if a layer took none.
 //!
-//! Savings are planned again, with the layer's levels gone and everything else as it is: levels are derived anew, and the smallest ring
-//! that is secure for them at the plan's scale is taken with its cheapest digits. Fewer levels never make a plan of the same
-//! scale less precise, so that its precision is not predicted again.
+//! Savings are planned again, with the layer's levels gone and everything else as it is. Without bootstraps, levels are derived anew, and
+//! the smallest ring that is secure for them at the plan's scale is taken with its cheapest digits; with bootstraps, the same variant of
+//! them is placed anew. Fewer levels never make a plan of the same scale less precise, so that its precision is not predicted again.
 
 use std::collections::BTreeMap;
 
 use heron_params::{ChainRequest, CkksParams, Level};
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::node_costs::NodeCosts;
+use crate::schedule::bootstrapped::Refreshing;
+use crate::schedule::levels::Drafts;
+use crate::schedule::node_costs::{NodeCosts, NodeLevels};
 
 /// Why a plan is what it is, as `heron explain` shows it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,11 +42,14 @@ pub struct LayerCause {
     pub level_in: Level,
     /// Level of its result.
     pub level_out: Level,
-    /// The layer that reads the result at that level; `None` for the output.
+    /// The level to which its result is bootstrapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refreshed: Option<Level>,
+    /// The layer that takes the result highest; `None` for the output.
     pub wanted_by: Option<String>,
-    /// Whether it is on a longest chain of levels: if it took one more, so would the plan.
+    /// Whether it is on a longest chain of levels, from the input or a bootstrap on: if it took one more, so would the chain.
     pub critical: bool,
-    /// Its share of the time of all key switches.
+    /// Its share of the time of all key switches, those of bootstraps among them.
     pub time_share: f64,
 }
 
@@ -59,83 +64,147 @@ pub struct Saving {
     pub log_n: u32,
     /// `log2(QP)` that it would have.
     pub log_qp: f64,
+    /// How many bootstraps it would have.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bootstraps: usize,
     /// Time of its key switches, as a share of those of the plan.
     pub time: f64,
 }
 
-/// Explains the levels of a network that was packed for several rings, of which the last was taken with these parameters.
-pub(crate) fn causes(rings: &[NodeCosts], params: &CkksParams) -> Causes {
-    let Some(taken) = rings.last() else {
+/// What a report leaves out.
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// Explains the lines that were taken, of a network that was packed for several rings.
+pub(crate) fn causes(
+    rings: &[NodeCosts],
+    drafts: &Drafts,
+    params: &CkksParams,
+    refreshing: Option<&Refreshing>,
+) -> Causes {
+    let Some(costs) = rings.iter().find(|ring| ring.log_n == params.log_n) else {
         return Causes::default();
     };
-    let mut chains = Chains {
-        like: params,
-        built: BTreeMap::new(),
-    };
-    Causes {
-        layers: layers(taken, params),
-        savings: savings(rings, taken, &mut chains),
-        room: rings
-            .iter()
-            .filter_map(|ring| chains.room(ring.log_n, taken.depth()))
-            .collect(),
+    explained(
+        rings,
+        &Taken {
+            costs,
+            levels: costs.levels_of(drafts),
+            params,
+            refreshing,
+        },
+    )
+}
+
+/// The plan that is explained.
+struct Taken<'a> {
+    costs: &'a NodeCosts,
+    levels: NodeLevels,
+    params: &'a CkksParams,
+    refreshing: Option<&'a Refreshing>,
+}
+
+impl Taken<'_> {
+    /// One bootstrap, in transforms of one limb.
+    fn one_bootstrap(&self) -> f64 {
+        self.refreshing.map_or(0.0, Refreshing::transforms)
+    }
+
+    /// All key switches, in transforms of one limb.
+    fn transforms(&self) -> f64 {
+        let bootstraps = self.levels.n_bootstraps() as f64 * self.one_bootstrap();
+        (self.costs.transforms(&self.levels, self.params) + bootstraps).max(f64::MIN_POSITIVE)
     }
 }
 
-fn layers(costs: &NodeCosts, params: &CkksParams) -> Vec<LayerCause> {
-    let levels = costs.result_levels();
-    let readers = costs.deciding_readers(&levels);
-    let critical = costs.critical_nodes(&levels);
-    let all = costs.transforms(params).max(f64::MIN_POSITIVE);
+fn explained(rings: &[NodeCosts], taken: &Taken<'_>) -> Causes {
+    let mut chains = Chains {
+        like: taken.params,
+        built: BTreeMap::new(),
+    };
+    let savings = match taken.refreshing {
+        Some(refreshing) => savings(taken, |name| placed_again(taken, refreshing, name)),
+        None => savings(taken, |name| {
+            let without = rings.iter().map(|ring| ring.without_levels_of(name));
+            without.filter_map(|ring| chains.saving(name, &ring, taken)).next()
+        }),
+    };
+    let room = match taken.refreshing {
+        Some(_) => Vec::new(),
+        None => {
+            let depth = taken.levels.highest();
+            rings.iter().filter_map(|ring| chains.room(ring.log_n, depth)).collect()
+        }
+    };
+    Causes {
+        layers: layers(taken),
+        savings,
+        room,
+    }
+}
+
+fn layers(taken: &Taken<'_>) -> Vec<LayerCause> {
+    let (costs, levels) = (taken.costs, &taken.levels);
+    let readers = costs.deciding_readers(levels);
+    let critical = costs.critical_nodes(levels);
+    let all = taken.transforms();
     let mut layers: Vec<LayerCause> = Vec::new();
     for (index, node) in costs.nodes.iter().enumerate() {
-        let (result, operand) = (Level(levels[index]), Level(levels[index] + node.depth));
-        let wanted_by = readers[index].map(|reader| costs.nodes[reader].name.clone());
-        let time_share = costs.node_transforms(index, operand, params) / all;
+        let refresh = levels.refreshed[index].map_or(0.0, |_| taken.one_bootstrap());
+        let time_share = (costs.node_transforms(index, Level(levels.computed[index]), taken.params) + refresh) / all;
+        let cause = LayerCause {
+            node: node.name.clone(),
+            level_in: Level(levels.operand[index]),
+            level_out: Level(levels.computed[index]),
+            refreshed: levels.refreshed[index].map(Level),
+            wanted_by: readers[index].map(|reader| costs.nodes[reader].name.clone()),
+            critical: critical[index],
+            time_share,
+        };
         match layers.iter_mut().find(|layer| layer.node == node.name) {
             // A node that became several: its own parts read each other.
             Some(layer) => {
-                layer.level_in = layer.level_in.max(operand);
-                layer.critical |= critical[index];
-                layer.time_share += time_share;
-                (layer.level_out, layer.wanted_by) = (result, wanted_by);
+                *layer = LayerCause {
+                    level_in: layer.level_in,
+                    refreshed: cause.refreshed.or(layer.refreshed),
+                    critical: layer.critical || cause.critical,
+                    time_share: layer.time_share + cause.time_share,
+                    ..cause
+                };
             }
-            None => layers.push(LayerCause {
-                node: node.name.clone(),
-                level_in: operand,
-                level_out: result,
-                wanted_by,
-                critical: critical[index],
-                time_share,
-            }),
+            None => layers.push(cause),
         }
     }
     layers
 }
 
-fn savings(rings: &[NodeCosts], taken: &NodeCosts, chains: &mut Chains<'_>) -> Vec<Saving> {
-    let time = taken.transforms(chains.like) * transform_work(chains.like.log_n);
+/// What each layer that takes levels would save, the most first.
+fn savings(taken: &Taken<'_>, mut saving: impl FnMut(&str) -> Option<Saving>) -> Vec<Saving> {
     let mut names: Vec<&str> = Vec::new();
-    for node in taken.nodes.iter().filter(|node| node.depth > 0) {
+    for node in taken.costs.nodes.iter().filter(|node| node.depth > 0) {
         if !names.contains(&node.name.as_str()) {
             names.push(&node.name);
         }
     }
-    let saving = |name: &str| {
-        let without = rings.iter().map(|ring| ring.without_levels_of(name));
-        let (found, after) = without.filter_map(|ring| chains.cheapest(&ring)).next()?;
-        Some(Saving {
-            node: name.to_owned(),
-            levels: found.max_level().0,
-            log_n: found.log_n,
-            log_qp: found.log_qp(),
-            time: after / time.max(f64::MIN_POSITIVE),
-        })
-    };
-    let mut savings: Vec<Saving> = names.into_iter().filter_map(saving).collect();
+    let mut savings: Vec<Saving> = names.into_iter().filter_map(&mut saving).collect();
     savings.retain(|saving| saving.time < 1.0);
     savings.sort_by(|a, b| a.time.total_cmp(&b.time));
     savings
+}
+
+/// The same variant of bootstraps, placed for a network in which a layer takes no levels.
+fn placed_again(taken: &Taken<'_>, refreshing: &Refreshing, name: &str) -> Option<Saving> {
+    let without = taken.costs.without_levels_of(name);
+    let (time, levels) = refreshing.cheapest_levels(&without)?;
+    Some(Saving {
+        node: name.to_owned(),
+        levels: levels.highest(),
+        log_n: taken.params.log_n,
+        log_qp: taken.params.log_qp(),
+        bootstraps: levels.n_bootstraps(),
+        time: time / taken.transforms(),
+    })
 }
 
 /// Butterflies of a transform.
@@ -151,12 +220,27 @@ struct Chains<'a> {
 }
 
 impl Chains<'_> {
+    /// The plan in a ring in which a layer takes no levels, if there are secure parameters for it: those with the cheapest key
+    /// switches.
+    fn saving(&mut self, name: &str, without: &NodeCosts, taken: &Taken<'_>) -> Option<Saving> {
+        let (set, work) = self.cheapest(without)?;
+        Some(Saving {
+            node: name.to_owned(),
+            levels: set.max_level().0,
+            log_n: set.log_n,
+            log_qp: set.log_qp(),
+            bootstraps: 0,
+            time: work / (taken.transforms() * transform_work(taken.params.log_n)),
+        })
+    }
+
     /// The secure parameters of a ring with the cheapest key switches, and what these cost.
     fn cheapest(&mut self, costs: &NodeCosts) -> Option<(CkksParams, f64)> {
-        let levels = costs.depth();
-        let sets = (1..=levels + 1).filter_map(|digit_len| self.secure(costs.log_n, levels, digit_len));
+        let levels = costs.levels();
+        let depth = levels.highest();
+        let sets = (1..=depth + 1).filter_map(|digit_len| self.secure(costs.log_n, depth, digit_len));
         let priced = sets.map(|set| {
-            let work = costs.transforms(&set) * transform_work(set.log_n);
+            let work = costs.transforms(&levels, &set) * transform_work(set.log_n);
             (set, work)
         });
         priced.min_by(|a, b| a.1.total_cmp(&b.1))
@@ -203,6 +287,7 @@ mod tests {
             args: args.to_vec(),
             depth,
             key_switches: if depth > 0 { 4.0 } else { 0.0 },
+            priced_above: depth,
         }
     }
 
@@ -219,6 +304,20 @@ mod tests {
         NodeCosts { log_n, nodes }
     }
 
+    /// The plan without bootstraps in the last of some rings.
+    fn leveled(rings: &[NodeCosts], params: &CkksParams) -> Causes {
+        let costs = rings.last().expect("a ring");
+        explained(
+            rings,
+            &Taken {
+                costs,
+                levels: costs.levels(),
+                params,
+                refreshing: None,
+            },
+        )
+    }
+
     fn params(log_n: u32, levels: u32, digit_len: u32) -> CkksParams {
         let request = ChainRequest {
             log_n,
@@ -232,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_level_is_wanted_by_the_reader_that_takes_it_highest() {
-        let causes = causes(&[residual(14)], &params(14, 5, 2));
+        let causes = leveled(&[residual(14)], &params(14, 5, 2));
         let facts: Vec<(&str, u32, u32, Option<&str>, bool)> = causes
             .layers
             .iter()
@@ -266,7 +365,7 @@ mod tests {
     fn without_a_deep_layer_the_ring_is_smaller() {
         // 40 + 5·30 bits and a special prime of 40 or more are over the 218 bits of 2^13; two levels are not over its limit.
         let rings = [residual(13), residual(14)];
-        let causes = causes(&rings, &params(14, 5, 2));
+        let causes = leveled(&rings, &params(14, 5, 2));
         let deep = causes
             .savings
             .iter()
@@ -288,7 +387,7 @@ mod tests {
         }
         .cheapest(&costs)
         .expect("secure");
-        let causes = causes(&[costs], &best.0);
+        let causes = leveled(&[costs], &best.0);
         let shallow = causes.savings.iter().find(|saving| saving.node == "shallow");
         // It would itself run one level lower.
         assert!(shallow.is_some_and(|saving| saving.levels == 5 && saving.time > 0.8));

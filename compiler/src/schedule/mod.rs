@@ -9,12 +9,12 @@ mod bootstrapped;
 mod causes;
 mod division;
 mod late;
-mod level_graph;
 mod levels;
 mod node_costs;
 mod noise;
 mod parameters;
-mod series_parallel;
+mod planned;
+mod planner;
 mod signs;
 mod tail;
 mod trials;
@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use heron_params::chebyshev_value;
 use heron_plan::{CkksProgram, Instruction, Line, ValueId, Weights};
 
+pub use bootstrapped::Timing;
 pub use causes::{Causes, LayerCause, Room, Saving};
 pub use parameters::{Bootstraps, Candidate};
 
@@ -59,6 +60,8 @@ pub struct ScheduleOptions {
     pub max_log_n: u32,
     /// Levels that may follow one another without a bootstrap, at most; absent where the modulus decides.
     pub max_depth: Option<u32>,
+    /// When to bootstrap.
+    pub timing: Timing,
 }
 
 /// A program with everything that it refers to.
@@ -195,16 +198,12 @@ fn finish(chosen: Chosen, notes: &BTreeMap<String, String>, tried: Tried) -> Sch
         drafts,
         bounds,
         choice,
-        variant,
+        refreshing,
         largest_output,
         outputs,
     } = chosen;
+    let causes = causes(&tried.rings, &drafts, &choice.params, refreshing.as_ref());
     let Drafts { lines, maps, .. } = drafts;
-    let causes = match variant {
-        None => causes(&tried.rings, &choice.params),
-        // Levels between bootstraps have other causes than the length of the chain.
-        Some(_) => Causes::default(),
-    };
     let line = |((draft, &bound), &error): ((Draft, &f64), &f64)| Line {
         note: note(&draft, notes),
         op: draft.op,
@@ -218,7 +217,7 @@ fn finish(chosen: Chosen, notes: &BTreeMap<String, String>, tried: Tried) -> Sch
     Scheduled {
         program: CkksProgram {
             params: choice.params,
-            bootstrap: variant,
+            bootstrap: refreshing.map(|refreshing| refreshing.variant),
             maps,
             lines,
         },

@@ -161,7 +161,7 @@ impl Search<'_> {
 
     /// The parameters of a program that bootstraps, if it is precise enough and no line overflows. Notes what was tried.
     pub(crate) fn with_bootstraps(&self, program: &Bootstrapped, tried: &mut Vec<Candidate>) -> Option<Choice> {
-        let variant = &program.variant;
+        let variant = &program.refreshing.variant;
         let (choice, mut candidate) = self.predict(variant.chain().clone(), Some(variant.precision()));
         let bits = choice.precision_bits;
         let verdict = if !self.has_headroom(variant.chain()) {

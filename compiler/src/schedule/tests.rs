@@ -7,12 +7,14 @@ use super::*;
 use crate::graph::{GraphBuilder, NodeId};
 use crate::he::Op;
 use crate::pack::pack;
+use crate::schedule::node_costs::NodeCosts;
 
 const OPTIONS: ScheduleOptions = ScheduleOptions {
     margin: 1.25,
     precision_bits: 12.0,
     max_log_n: 16,
     max_depth: None,
+    timing: Timing::Cheapest,
 };
 
 fn dense(rows: usize, cols: usize, seed: f64) -> Op {
@@ -329,6 +331,57 @@ fn a_network_deeper_than_any_ring_is_bootstrapped() {
     for (ours, exact) in run(&scheduled, &sample, &mut |_, _| 0.0).iter().zip(&exact) {
         assert!((ours - exact).abs() <= 1e-9 * exact.abs(), "{ours} for {exact}");
     }
+}
+
+#[test]
+fn a_bootstrapped_network_says_what_each_bootstrap_is_for() {
+    let scheduled = scheduled(&deep_network(55));
+    let Causes { layers, savings, .. } = &scheduled.causes;
+    let refreshed = layers.iter().filter(|layer| layer.refreshed.is_some()).count();
+    assert_eq!(refreshed, scheduled.program.n_bootstraps());
+    for layer in layers {
+        let found = layer.refreshed.unwrap_or(layer.level_out);
+        let reader = layers
+            .iter()
+            .find(|reader| Some(&reader.node) == layer.wanted_by.as_ref());
+        assert!(reader.is_none_or(|reader| reader.level_in <= found), "{layer:?}");
+    }
+    let all: f64 = layers.iter().map(|layer| layer.time_share).sum();
+    assert!((all - 1.0).abs() < 1e-9, "{all}");
+    // 110 levels: each is worth something, none is worth a tenth.
+    assert!(!savings.is_empty());
+    for saving in savings {
+        assert!(saving.time < 1.0 && saving.time > 0.9, "{saving:?}");
+        assert!(saving.bootstraps <= refreshed, "{saving:?}");
+    }
+}
+
+#[test]
+fn the_cheapest_bootstraps_cost_what_was_planned_and_never_more_than_late_ones() {
+    let packed = pack(&deep_network(30), Slots(1 << 15)).expect("it fits");
+    let (costs, bounds) = (NodeCosts::of(&packed), vec![0.5; packed.graph.len()]);
+    let programs = |timing| bootstrapped::programs(&packed, &bounds, u32::MAX, timing);
+    let cheapest = programs(Timing::Cheapest);
+    for program in &cheapest {
+        let (time, levels) = program.refreshing.cheapest_levels(&costs).expect("it was planned");
+        let planned = parameters::in_rotations(16, time);
+        // Prices are rounded down to a thousandth of a transform each.
+        assert!(
+            (program.rotations - planned).abs() < 1e-3 * planned,
+            "{} for {planned}",
+            program.rotations
+        );
+        assert_eq!(program.n_bootstraps, levels.n_bootstraps());
+        assert!(program.late_rotations.is_none_or(|late| late >= program.rotations));
+    }
+    let late = programs(Timing::Late);
+    assert!(
+        !late.is_empty()
+            && late
+                .iter()
+                .all(|program| program.late_rotations == Some(program.rotations))
+    );
+    assert!(cheapest[0].rotations < late[0].rotations);
 }
 
 #[test]

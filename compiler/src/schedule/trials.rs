@@ -1,10 +1,9 @@
 //! Tries one ring after the other, without bootstraps and with them.
 
 use heron_params::Slots;
-use heron_params::bootstrap::BootstrapParams;
 use heron_plan::ValueId;
 
-use super::bootstrapped::{self, Bootstrapped, programs};
+use super::bootstrapped::{self, Bootstrapped, Refreshing, programs};
 use super::division::{divided, exponents};
 use super::levels::{Drafts, place_levels};
 use super::node_costs::NodeCosts;
@@ -35,7 +34,7 @@ pub(super) struct Chosen {
     pub(super) drafts: Drafts,
     pub(super) bounds: Vec<f64>,
     pub(super) choice: Choice,
-    pub(super) variant: Option<BootstrapParams>,
+    pub(super) refreshing: Option<Refreshing>,
     pub(super) largest_output: f64,
     pub(super) outputs: Vec<Vec<f64>>,
 }
@@ -226,7 +225,8 @@ impl<'a> Trials<'a> {
         let packed = divided(&ring.packed, &exponents);
         let scaled = of_node.iter().zip(&exponents);
         let scaled: Vec<f64> = scaled.map(|(bound, &e)| bound * libm::exp2(-f64::from(e))).collect();
-        let programs = programs(&packed, &scaled, self.options.max_depth.unwrap_or(u32::MAX));
+        let most = self.options.max_depth.unwrap_or(u32::MAX);
+        let programs = programs(&packed, &scaled, most, self.options.timing);
         self.contenders.extend(programs.into_iter().map(|program| Contender {
             packed: packed.clone(),
             exponents: exponents.clone(),
@@ -252,8 +252,8 @@ impl<'a> Trials<'a> {
             let choice = self.search(parts, &bounds, |search| search.with_bootstraps(&program, &mut tried));
             self.tried.candidates.extend(tried);
             if let Some(choice) = choice {
-                let variant = Some(program.variant);
-                chosen = Some(self.assembled(packed, program.drafts, &exponents, bounds, (choice, variant)));
+                let refreshing = Some(program.refreshing);
+                chosen = Some(self.assembled(packed, program.drafts, &exponents, bounds, (choice, refreshing)));
                 break;
             }
         }
@@ -267,7 +267,7 @@ impl<'a> Trials<'a> {
         drafts: Drafts,
         exponents: &[i32],
         bounds: Vec<f64>,
-        (choice, variant): (Choice, Option<BootstrapParams>),
+        (choice, refreshing): (Choice, Option<Refreshing>),
     ) -> Chosen {
         let (reference, values) = self.known();
         let view = View::new(values, reference, &drafts, exponents);
@@ -279,7 +279,7 @@ impl<'a> Trials<'a> {
             drafts,
             bounds,
             choice,
-            variant,
+            refreshing,
         }
     }
 }
