@@ -108,7 +108,8 @@ pub(in crate::commands) fn run(args: &RunArgs, bundle: &PlanBundle, context: &Co
     })
 }
 
-/// Decrypts results and writes them.
+/// Decrypts results and writes them. Decryption rounds to integers, so that what is written carries no noise, with `--share`
+/// or without.
 pub(in crate::commands) fn decrypt(args: &DecryptArgs, spec: TfheClientSpec, _: &Context) -> Result<Decrypted> {
     let started = Instant::now();
     let key = read_tfhe_secret_key(&KeyFiles::within(&args.keys).secret, &spec.params, spec.plan_hash)?;
