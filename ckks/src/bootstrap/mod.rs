@@ -8,12 +8,12 @@ mod automorphism;
 mod evaluate;
 mod factor_matrix;
 mod keys;
-#[cfg(test)]
-mod overflow_tests;
 mod raise;
 mod raise_keys;
 mod reduction;
 mod sparse_secret;
+#[cfg(test)]
+mod tests;
 mod transform;
 
 pub use evaluate::Bootstrapper;
