@@ -12,6 +12,7 @@ mod explain;
 mod failure;
 mod fit_cache;
 mod interrupt;
+mod layer_clock;
 mod licenses;
 mod network;
 mod options;

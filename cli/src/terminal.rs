@@ -185,6 +185,13 @@ impl Step {
         }
         self.bar.set_position(done);
     }
+
+    /// Tells what is being done within the step.
+    pub(crate) fn says(&self, detail: &str) {
+        const SHOWN: usize = 32;
+        let shown: String = detail.chars().take(SHOWN).collect();
+        self.bar.set_message(format!("{}: {shown}", self.label));
+    }
 }
 
 impl Drop for Step {

@@ -12,11 +12,12 @@ use super::estimate::BudgetOption;
 use super::integers;
 use crate::artefact::{ForceOption, Written};
 use crate::context::Context;
+use crate::layer_clock::{LayerClock, LayerTime, LineWork};
 use crate::units;
 
 const AFTER_HELP: &str = "\
 Reads no secret: plan, evaluation keys and ciphertexts are all that a server
-has.
+has. With --format json it says how long every layer took.
 
 Example:
   heron run digits.plan --keys keys/eval.key -i x.ct -o y.ct";
@@ -57,6 +58,8 @@ pub(super) struct Ran {
     pub(super) seconds_cold: f64,
     /// The median of the others; missing where there is only one.
     pub(super) seconds_warm: Option<f64>,
+    /// The layers of the last sample.
+    pub(super) layers: Vec<LayerTime>,
 }
 
 impl RunArgs {
@@ -114,17 +117,25 @@ impl RunArgs {
         let seconds_preparing = preparing.elapsed().as_secs_f64();
         drop(step);
         let step = context.terminal.step("running");
-        let mut times = SampleTimes::start();
+        let work = LineWork::of(ckks_program(server.plan())?);
+        let (mut times, mut layers) = (SampleTimes::start(), LayerClock::start());
         let outputs = server.run(&inputs, &mut |progress| {
             let RunProgress {
                 sample,
                 n_samples,
                 step: line,
             } = progress;
-            let done = line.id.index() + 1;
-            step.progress((sample * line.total + done) as u64, (n_samples * line.total) as u64);
-            if done == line.total {
+            step.progress(
+                sample as u64 * work.total() + work.after(line.id),
+                n_samples as u64 * work.total(),
+            );
+            step.says(&line.line.node);
+            layers.lap(&line.line.node);
+            if line.id.index() + 1 == line.total {
                 times.lap();
+                if sample + 1 < n_samples {
+                    layers.restart();
+                }
             }
         })?;
         drop(step);
@@ -136,6 +147,7 @@ impl RunArgs {
             seconds_preparing,
             seconds_cold: times.cold(),
             seconds_warm: times.warm(),
+            layers: layers.into_layers(),
         })
     }
 }

@@ -105,6 +105,7 @@ pub(in crate::commands) fn run(args: &RunArgs, bundle: &PlanBundle, context: &Co
         seconds_preparing,
         seconds_cold: times.cold(),
         seconds_warm: times.warm(),
+        layers: Vec::new(),
     })
 }
 
