@@ -144,7 +144,7 @@ impl BenchBootstrapArgs {
         let chain = params.chain().clone();
         let step = context.terminal.step(&format!("making the keys of {}", preset.name));
         let mut setting = Setting::new(params, context.kernels, &mut |done| {
-            step.progress(done, offer.key_bytes)
+            step.progress(done, offer.key_bytes);
         })?;
         drop(step);
         let step = context.terminal.step(&format!("measuring {}", preset.name));
@@ -152,7 +152,7 @@ impl BenchBootstrapArgs {
         // Its memory is not the bootstrap's.
         let reference = Reference::new(preset.request.log_n, context.kernels)?;
         let found = setting.measure(&reference, self.runs, &mut |done| {
-            step.progress(done, u64::from(self.runs))
+            step.progress(done, u64::from(self.runs));
         })?;
         Ok(Measurement {
             op: "bootstrap",
