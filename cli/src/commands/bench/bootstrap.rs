@@ -229,7 +229,9 @@ mod tests {
     fn what_does_not_exist_is_refused_with_what_does() {
         for refused in [asked(14, 13, true, None), asked(16, 15, false, Some("tiny"))] {
             let error = refused.expect_err("there is no such bootstrap");
-            assert!(format!("{error:?}").contains("precise-real"), "{error:?}");
+            let failure = error.downcast_ref::<Failure>().expect("a failure with its exit code");
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.advice.contains("precise-real"), "{failure:?}");
         }
     }
 }
