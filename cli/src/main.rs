@@ -19,6 +19,7 @@ mod options;
 mod picture;
 mod plot;
 mod polynomials;
+mod process;
 mod rule_table;
 mod security_card;
 mod shipped;

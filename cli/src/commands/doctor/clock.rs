@@ -4,8 +4,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Where Linux tells the nanoseconds that the calling thread has computed.
-const THREAD_TIME: &str = "/proc/thread-self/schedstat";
+use crate::process::thread_seconds;
+
 /// An operation is run so often at least.
 const MIN_RUNS: usize = 5;
 
@@ -52,25 +52,9 @@ impl Clock {
     }
 }
 
-fn thread_seconds() -> Option<f64> {
-    parse(&std::fs::read_to_string(THREAD_TIME).ok()?)
-}
-
-/// The first number, in nanoseconds.
-fn parse(text: &str) -> Option<f64> {
-    let nanoseconds: u64 = text.split_whitespace().next()?.parse().ok()?;
-    Some(nanoseconds as f64 * 1e-9)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_number_counts() {
-        assert_eq!(parse("2000000000 5 1\n"), Some(2.0));
-        assert_eq!(parse(""), None);
-    }
 
     #[test]
     fn more_work_takes_longer() {

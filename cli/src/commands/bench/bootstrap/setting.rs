@@ -10,7 +10,8 @@ use heron_params::{ChainRequest, CkksParams, KeySpec, Rotation, ScalePower};
 use heron_runtime::sessions::{Security, open_context};
 use serde::Serialize;
 
-use super::clock::{Elapsed, forget_peak, peak_mib, timed};
+use super::clock::{Elapsed, timed};
+use crate::process::{forget_peak, peak_mib};
 
 /// Encoded diagonals are kept.
 const CACHE_BYTES: u64 = 4 << 30;
