@@ -179,9 +179,18 @@ impl Step {
 
     /// Tells how much of how much is done.
     pub(crate) fn progress(&self, done: u64, total: u64) {
+        self.advance(done, total, counted);
+    }
+
+    /// Tells how many bytes of how many are done.
+    pub(crate) fn bytes(&self, done: u64, total: u64) {
+        self.advance(done, total, measured);
+    }
+
+    fn advance(&self, done: u64, total: u64, style: fn() -> ProgressStyle) {
         if self.bar.length() != Some(total) {
             self.bar.set_length(total);
-            self.bar.set_style(counted());
+            self.bar.set_style(style());
         }
         self.bar.set_position(done);
     }
@@ -222,6 +231,11 @@ fn show_later(bar: ProgressBar) -> (Sender<()>, JoinHandle<()>) {
 
 fn spinner() -> ProgressStyle {
     ProgressStyle::with_template("{spinner} {msg} {elapsed}").unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn measured() -> ProgressStyle {
+    ProgressStyle::with_template("{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn counted() -> ProgressStyle {

@@ -79,11 +79,16 @@ impl KeygenArgs {
         let ring = open_context(&spec.params, context.kernels, Security::Required)?;
         let total = spec.key_bytes(false);
         let step = context.terminal.step("making keys");
-        let mut progress = |done: u64| step.progress(done, total);
+        let mut progress = |done: u64| step.bytes(done, total);
         let keys = keygen(&spec, &ring, options, &mut Rng::from_os()?, &mut progress)?;
         drop(step);
-        let files = write_keys(&self.output, spec.plan_hash, &keys, self.force.overwrite())
+        let total = spec.key_bytes(true);
+        let step = context.terminal.step("writing keys");
+        let mut progress = |done: u64| step.bytes(done, total);
+        let overwrite = self.force.overwrite();
+        let files = write_keys(&self.output, spec.plan_hash, &keys, overwrite, &mut progress)
             .with_context(|| format!("the keys in `{}` were not written", self.output.display()))?;
+        drop(step);
         Ok(KeysWritten {
             written: Written::since(&self.output, started),
             evaluation_bytes: bytes_at(&files.evaluation),

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::estimate::BudgetOption;
 use super::integers;
-use crate::artefact::{ForceOption, Written};
+use crate::artefact::{ForceOption, Written, bytes_at};
 use crate::context::Context;
 use crate::layer_clock::{LayerClock, LayerTime, LineWork};
 use crate::units;
@@ -100,7 +100,10 @@ impl RunArgs {
         let inputs = read_ciphertexts(&self.input, &ring, bundle.hash)?;
         let step = context.terminal.step("loading keys");
         let loading = Instant::now();
-        let keys = read_evaluation_keys(&self.keys, &ring, bundle.hash, program.bootstrap.as_ref())?;
+        let total = bytes_at(&self.keys);
+        let mut progress = |done: u64| step.bytes(done, total);
+        let variant = program.bootstrap.as_ref();
+        let keys = read_evaluation_keys(&self.keys, &ring, bundle.hash, variant, &mut progress)?;
         drop(step);
         let mut server = Server::new(
             bundle,

@@ -12,6 +12,7 @@ use heron_plan::{ClientSpec, Digest};
 
 use super::atomic::{Access, Overwrite, check_output_path, write_directory, write_file};
 use super::container::{ContainerReader, ContainerWriter};
+use super::meter::Meter;
 use super::stream::{StreamReader, StreamWriter};
 use super::{ContainerError, FileError, FileKind, require_free};
 use crate::sessions::{KeySet, KeygenOptions, ServerKeys};
@@ -68,7 +69,8 @@ impl KeyFiles {
     }
 }
 
-/// Writes a directory of keys, all of them or nothing.
+/// Writes a directory of keys, all of them or nothing; `progress` is told the bytes of `eval.key`, of which there will be
+/// [`ClientSpec::key_bytes`], at every mebibyte.
 ///
 /// # Errors
 /// [`FileError::Exists`], [`FileError::NotReplaceable`], [`FileError::DiskFull`], [`FileError::Io`].
@@ -77,6 +79,7 @@ pub fn write_keys(
     plan_hash: Digest,
     keys: &KeySet,
     overwrite: Overwrite,
+    progress: &mut dyn FnMut(u64),
 ) -> Result<KeyFiles, FileError> {
     write_directory(directory, Access::Owner, overwrite, |partial| {
         let files = KeyFiles::within(partial);
@@ -84,6 +87,7 @@ pub fn write_keys(
             keys.secret.write_to(out)
         })?;
         write_stream(&files.evaluation, FileKind::EvaluationKeys, plan_hash, |out| {
+            let out = &mut Meter::new(out, progress);
             keys.server.evaluation.write_to(out)?;
             keys.server.bootstrap.iter().try_for_each(|keys| keys.write_to(out))
         })?;
@@ -135,7 +139,7 @@ pub fn read_public_key(path: &Path, context: &Context, plan_hash: Digest) -> Res
     })
 }
 
-/// Reads `eval.key`, of a plan with the given bootstrap.
+/// Reads `eval.key`, of a plan with the given bootstrap; `progress` is told the bytes that were read at every mebibyte.
 ///
 /// # Cost
 /// The keys in memory ([`heron_plan::ClientSpec::key_bytes`], both halves) and one record of the file.
@@ -147,8 +151,10 @@ pub fn read_evaluation_keys(
     context: &Context,
     plan_hash: Digest,
     bootstrap: Option<&BootstrapParams>,
+    progress: &mut dyn FnMut(u64),
 ) -> Result<ServerKeys, FileError> {
     read_stream(path, FileKind::EvaluationKeys, plan_hash, |input| {
+        let input = &mut Meter::new(input, progress);
         let evaluation = Arc::new(EvaluationKeys::read_from(input, context)?);
         let bootstrap = bootstrap.map(|variant| BootstrapKeys::read_from(input, context, variant));
         Ok(ServerKeys {

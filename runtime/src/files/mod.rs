@@ -10,6 +10,7 @@ mod disk;
 mod error;
 mod inspect;
 mod keys;
+mod meter;
 mod npy;
 mod partial;
 mod plan_dir;

@@ -47,14 +47,26 @@ fn keys_of_a_bootstrap_travel_in_eval_key_and_run_the_plan() {
     assert_eq!(told, spec.key_bytes(false));
     let scratch = tempfile::tempdir().expect("a directory");
     let directory = scratch.path().join("keys");
-    let files = write_keys(&directory, bundle.hash, &keys, Overwrite::Refuse).expect("it is new");
+    let mut written_told = 0;
+    let files = write_keys(&directory, bundle.hash, &keys, Overwrite::Refuse, &mut |bytes| {
+        written_told = bytes;
+    })
+    .expect("it is new");
     let written = files.evaluation.metadata().expect("it exists").len();
     let stated = spec.key_bytes(true);
     assert!(
         (stated..KeyFiles::bytes(&spec, options)).contains(&written),
         "{written} of {stated}"
     );
-    let server_keys = read_evaluation_keys(&files.evaluation, &context, bundle.hash, spec.bootstrap.as_ref());
+    let mut read_told = 0;
+    let variant = spec.bootstrap.as_ref();
+    let server_keys = read_evaluation_keys(&files.evaluation, &context, bundle.hash, variant, &mut |bytes| {
+        read_told = bytes;
+    });
+    for told in [written_told, read_told] {
+        let unreported = written.checked_sub(told).expect("no more than there are");
+        assert!(told > 0 && unreported < 2 << 20, "{told} bytes of {written}");
+    }
     let client = Client::new(spec.clone(), context.clone(), keys.secret).expect("the spec is valid");
     let batch = client
         .encrypt(&within(), &mut fixture::rng(), &mut |_| {})

@@ -65,7 +65,7 @@ fn the_whole_way_through_files() {
     let options = KeygenOptions { public: true };
     KeyFiles::check_room(&keys_path, &spec, options, Overwrite::Refuse).expect("there is room");
     let keys = fixture::keys(&spec, &context, true);
-    let files = write_keys(&keys_path, hash, &keys, Overwrite::Refuse).expect("it is new");
+    let files = write_keys(&keys_path, hash, &keys, Overwrite::Refuse, &mut |_| {}).expect("it is new");
     let written: u64 = [&files.secret, &files.evaluation, &files.public]
         .map(|p| p.metadata().expect("it exists").len())
         .iter()
@@ -80,7 +80,7 @@ fn the_whole_way_through_files() {
         .expect("it fits");
     write_ciphertexts(&x, &batch, Overwrite::Refuse).expect("it is new");
 
-    let evaluation = read_evaluation_keys(&files.evaluation, &context, hash, None).expect("it is whole");
+    let evaluation = read_evaluation_keys(&files.evaluation, &context, hash, None, &mut |_| {}).expect("it is whole");
     let options = ServerOptions { cache_bytes: 0 };
     let mut server = Server::new(bundle, context.clone(), evaluation, options).expect("the keys fit");
     let received = read_ciphertexts(&x, &context, hash).expect("it is whole");
@@ -166,7 +166,14 @@ impl Small {
             },
             public,
         };
-        let keys = write_keys(&scratch.path().join("keys"), hash, &keys, Overwrite::Refuse).expect("it is new");
+        let keys = write_keys(
+            &scratch.path().join("keys"),
+            hash,
+            &keys,
+            Overwrite::Refuse,
+            &mut |_| {},
+        )
+        .expect("it is new");
         let ciphertexts = scratch.path().join("x.ct");
         write_ciphertexts(&ciphertexts, &batch, Overwrite::Refuse).expect("it is new");
         Self {
@@ -193,7 +200,7 @@ impl Small {
         match kind {
             FileKind::SecretKey => read_secret_key(path, context, hash).map(drop),
             FileKind::PublicKey => read_public_key(path, context, hash).map(drop),
-            FileKind::EvaluationKeys => read_evaluation_keys(path, context, hash, None).map(drop),
+            FileKind::EvaluationKeys => read_evaluation_keys(path, context, hash, None, &mut |_| {}).map(drop),
             FileKind::Ciphertexts => read_ciphertexts(path, context, hash).map(drop),
         }
     }
@@ -291,13 +298,13 @@ fn keys_are_not_replaced_unless_told() {
     let context = fixture::context(&spec);
     let keys = fixture::keys(&spec, &context, false);
     assert!(matches!(
-        write_keys(&path, bundle.hash, &keys, Overwrite::Refuse),
+        write_keys(&path, bundle.hash, &keys, Overwrite::Refuse, &mut |_| {}),
         Err(FileError::Exists { .. })
     ));
     small
         .read(&small.keys.secret, FileKind::SecretKey, small.hash)
         .expect("the old keys stay");
-    let files = write_keys(&path, bundle.hash, &keys, Overwrite::Replace).expect("it was told");
+    let files = write_keys(&path, bundle.hash, &keys, Overwrite::Replace, &mut |_| {}).expect("it was told");
     read_secret_key(&files.secret, &context, bundle.hash).expect("the new keys are there");
     assert!(!files.public.exists());
 }

@@ -144,7 +144,7 @@ impl BenchBootstrapArgs {
         let chain = params.chain().clone();
         let step = context.terminal.step(&format!("making the keys of {}", preset.name));
         let mut setting = Setting::new(params, context.kernels, &mut |done| {
-            step.progress(done, offer.key_bytes);
+            step.bytes(done, offer.key_bytes);
         })?;
         drop(step);
         let step = context.terminal.step(&format!("measuring {}", preset.name));
