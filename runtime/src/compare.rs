@@ -107,7 +107,8 @@ impl Comparison {
 /// Runs a plan encrypted and in clear on samples; `progress` is told the sample and the line that is done.
 ///
 /// # Errors
-/// Those of key generation, encryption and evaluation.
+/// Those of key generation, encryption and evaluation; [`Error::Sample`] names the sample on which a line cannot be evaluated,
+/// such as one whose values exceed what a bootstrap takes.
 pub fn compare(
     bundle: &PlanBundle,
     context: &Arc<Context>,
@@ -150,7 +151,8 @@ pub fn compare(
             detail.fusion(),
             vec![input],
             &mut observe,
-        )?;
+        )
+        .map_err(|source| Error::Sample { sample, source })?;
         for result in results {
             encrypted.push(bundle.plan.output.layout.gather(&measure.decrypt(&result.left)));
             clear.push(bundle.plan.output.layout.gather(&result.right.slots));

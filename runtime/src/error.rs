@@ -34,6 +34,14 @@ pub enum Error {
     /// Running a program failed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Running a program failed on one of several samples.
+    #[error("sample {sample}")]
+    Sample {
+        /// Which sample, from 0.
+        sample: usize,
+        /// Why.
+        source: RunError,
+    },
     /// A session refused.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -44,7 +52,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::File(error) => error.kind(),
-            Self::Run(error) => error.kind(),
+            Self::Run(error) | Self::Sample { source: error, .. } => error.kind(),
             Self::Session(error) => error.kind(),
         }
     }
