@@ -3,6 +3,7 @@
 mod arrays;
 mod artefacts;
 mod bench;
+mod bootstraps;
 mod composite;
 mod demo;
 mod determinism;
