@@ -46,7 +46,7 @@ pub(crate) struct VerifyArgs {
     pub(super) labels: Option<TensorRef>,
     /// Compare after every line of the plan
     #[arg(long)]
-    layers: bool,
+    pub(super) layers: bool,
     /// How many inputs to run
     #[arg(long, value_name = "N", default_value = "16")]
     pub(super) n: NonZeroUsize,

@@ -12,6 +12,8 @@ mod errors;
 mod explain;
 mod fit;
 mod heron;
+#[cfg(feature = "tfhe")]
+mod integers;
 #[cfg(unix)]
 mod interrupt;
 mod main_path;

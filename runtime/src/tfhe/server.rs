@@ -166,11 +166,12 @@ impl TfheServer {
     fn look_up(&self, line: usize, arg: &Vector, factor: u64) -> Vector {
         let tables = &self.tables[line];
         let ciphertexts: Vec<&[u64]> = arg.iter().collect();
+        let batch_len = batch_len(ciphertexts.len(), rayon::current_num_threads());
         let batches: Vec<Vec<Vec<u64>>> = ciphertexts
-            .par_chunks(BATCH)
+            .par_chunks(batch_len)
             .enumerate()
             .map(|(batch, ciphertexts)| {
-                let table = |at: usize| &tables[(batch * BATCH + at) % tables.len()];
+                let table = |at: usize| &tables[(batch * batch_len + at) % tables.len()];
                 let tables: Vec<&Table> = (0..ciphertexts.len()).map(table).collect();
                 let indices = self.keys.switch.switch(ciphertexts, factor);
                 self.keys.bootstrap.look_up(&indices, &tables)
@@ -178,6 +179,13 @@ impl TfheServer {
             .collect();
         Vector::of(&batches.concat(), arg.size)
     }
+}
+
+/// How many ciphertexts share a pass over the key: as many batches as threads have turns, of equal length, so that none waits
+/// while another works on what is left.
+fn batch_len(n_ciphertexts: usize, n_threads: usize) -> usize {
+    let turns = n_ciphertexts.div_ceil(BATCH * n_threads).max(1);
+    n_ciphertexts.div_ceil(turns * n_threads).max(1)
 }
 
 /// The tables of a line, spread over the ring, with results encoded at the steps of the line's values.
@@ -247,5 +255,23 @@ impl WithSimd for AddMultiple<'_> {
         for (out, &word) in self.out.iter_mut().zip(self.ciphertext) {
             *out = out.wrapping_add(word.wrapping_mul(self.factor));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_thread_has_a_batch_and_none_is_longer_than_a_pass_takes() {
+        for n_threads in [1, 2, 3, 8, 64] {
+            for n in 0..200 {
+                let len = batch_len(n, n_threads);
+                assert!((1..=BATCH).contains(&len), "{n} on {n_threads}");
+                let turns = n.div_ceil(len).div_ceil(n_threads);
+                assert_eq!(turns, n.div_ceil(BATCH * n_threads), "{n} on {n_threads}");
+            }
+        }
+        assert_eq!((batch_len(32, 1), batch_len(32, 2), batch_len(16, 2)), (16, 16, 8));
     }
 }

@@ -109,10 +109,22 @@ pub(in crate::commands) fn run(args: &RunArgs, bundle: &PlanBundle, context: &Co
     })
 }
 
-/// Decrypts results and writes them. Decryption rounds to integers, so that what is written carries no noise, with `--share`
-/// or without.
+/// Decrypts results and writes them. Decryption rounds to integers, so that what is written carries no noise.
+///
+/// # Errors
+/// [`Exit::Usage`] for options that could have no effect.
 pub(in crate::commands) fn decrypt(args: &DecryptArgs, spec: TfheClientSpec, _: &Context) -> Result<Decrypted> {
     let started = Instant::now();
+    refuse_without_effect(
+        args.share,
+        "--share",
+        "integers are decrypted without noise: there is nothing to round away before others see them",
+    )?;
+    refuse_without_effect(
+        args.allow_out_of_range,
+        "--allow-out-of-range",
+        "a plan for exact integers proves the range of its outputs: none can be above its bound",
+    )?;
     let key = read_tfhe_secret_key(&KeyFiles::within(&args.keys).secret, &spec.params, spec.plan_hash)?;
     let batch = read_tfhe_outputs(&args.input, spec.plan_hash)?;
     let client = TfheClient::new(spec, key)?;
@@ -145,8 +157,13 @@ struct VerifiedIntegers {
 /// Compares encrypted integers with the exact ones, sample by sample.
 ///
 /// # Errors
-/// [`Exit::Verification`] where any differs.
+/// [`Exit::Verification`] where any differs; [`Exit::Usage`] for options that could have no effect.
 pub(in crate::commands) fn verify(args: &VerifyArgs, bundle: &PlanBundle, context: &Context) -> Result<()> {
+    refuse_without_effect(
+        args.layers,
+        "--layers",
+        "exact integers are compared at the output: a wrong look-up before it shows there, or changes nothing",
+    )?;
     let shape = &bundle.plan.input.shape;
     let tensor = args.input.read_samples(shape)?;
     let labels = args
@@ -226,6 +243,19 @@ pub(super) fn seconds_per_sample(bundle: &PlanBundle, samples: &Samples, context
     Ok(seconds / samples.values.len().max(1) as f64)
 }
 
+/// Refuses an option of the other target, so that nobody relies on what it does not do.
+fn refuse_without_effect(given: bool, option: &str, reason: &str) -> Result<()> {
+    if !given {
+        return Ok(());
+    }
+    Err(
+        Failure::new(Exit::Usage, format!("{option} has no effect here: {reason}"))
+            .advise(format!("leave out {option}"))
+            .into(),
+    )
+}
+
+/// Values outside the calibrated range, where they are allowed, become the nearest integers that the plan takes.
 fn policy(allow_out_of_range: bool) -> RangePolicy {
     if allow_out_of_range {
         RangePolicy::AllowOutOfRange
