@@ -37,8 +37,8 @@ fn decrypted_integers_are_those_of_the_simulation() {
     heron(&BREAST_CANCER, decrypt).succeeds();
     let simulate = format!("simulate exact.plan -i {inputs} --n 3 -o simulated.npy");
     heron(&BREAST_CANCER, &simulate).succeeds();
-    let decrypted = read_floats(&BREAST_CANCER.join("decrypted.npy")).1;
-    assert_eq!(decrypted.len(), 3);
+    let (shape, decrypted) = read_floats(&BREAST_CANCER.join("decrypted.npy"));
+    assert_eq!(shape, [3, 2]);
     assert_eq!(decrypted, read_floats(&BREAST_CANCER.join("simulated.npy")).1);
 }
 
