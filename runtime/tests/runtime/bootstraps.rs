@@ -1,5 +1,7 @@
 //! Plans that bootstrap, from keys on disk to results, and what they refuse.
 
+use std::error::Error as _;
+
 use heron_ckks::{Kernels, Rng};
 use heron_plan::{ValueId, verify_insecure};
 use heron_runtime::ErrorKind;
@@ -113,7 +115,7 @@ fn a_sample_over_the_bound_is_named_and_the_others_go_on() {
 }
 
 #[test]
-fn comparing_line_by_line_refuses_an_input_over_the_bound_by_line_and_node() {
+fn comparing_refuses_an_input_over_the_bound_by_sample_line_and_node() {
     let bundle = bundle();
     let spec = bundle.plan.client_spec().expect("a CKKS plan");
     let context = open_context(&spec.params, Kernels::best(), Security::InsecureAllowed).expect("a sound ring");
@@ -124,6 +126,8 @@ fn comparing_line_by_line_refuses_an_input_over_the_bound_by_line_and_node() {
     for detail in [Detail::EveryLine, Detail::Outputs] {
         let error = check(&samples(), detail).expect_err("it is over the bound");
         assert_eq!(error.kind(), ErrorKind::OutOfRange);
-        assert_eq!(error.to_string(), "line %2 (test) cannot be evaluated");
+        assert_eq!(error.to_string(), "sample 1");
+        let line = error.source().expect("the line that refused").to_string();
+        assert_eq!(line, "line %2 (test) cannot be evaluated");
     }
 }
