@@ -162,11 +162,13 @@ fn recommendation(ckks: &Side, tfhe: &Side) -> (&'static str, String) {
         return (tfhe.target, reason.to_owned());
     }
     let times = tfhe.seconds_per_sample / ckks.seconds_per_sample;
-    let reason = format!(
-        "as accurate and {times:.1} times as fast; take tfhe where results have to be those of the integers in clear, or \
-         where {} of keys are too much",
-        units::bytes(ckks.key_file_bytes)
+    let mut reason = format!(
+        "as accurate and {times:.1} times as fast; take tfhe where results have to be those of the integers in clear"
     );
+    if tfhe.key_file_bytes < ckks.key_file_bytes {
+        let keys = units::bytes(ckks.key_file_bytes);
+        reason.push_str(&format!(", or where {keys} of keys are too much"));
+    }
     (ckks.target, reason)
 }
 
@@ -210,5 +212,23 @@ mod tests {
         assert_eq!(of((9.0, 0.99), (5.0, 0.97)), "ckks");
         assert_eq!(of((0.1, 0.97), (5.0, 0.975)), "ckks");
         assert_eq!(of((5.0, 0.97), (5.0, 0.965)), "tfhe");
+    }
+
+    #[test]
+    fn keys_speak_for_integers_only_where_theirs_are_smaller() {
+        let (ckks, tfhe) = (side("ckks", 0.1, 0.97), side("tfhe", 5.0, 0.97));
+        let with_keys = |key_file_bytes: u64| {
+            let tfhe = Side {
+                key_file_bytes,
+                ..tfhe.clone()
+            };
+            recommendation(&ckks, &tfhe).1
+        };
+        assert!(
+            with_keys(1 << 10).contains("1.0 MiB of keys are too much"),
+            "{}",
+            with_keys(1 << 10)
+        );
+        assert!(!with_keys(1 << 30).contains("keys"), "{}", with_keys(1 << 30));
     }
 }
