@@ -6,10 +6,12 @@ use crate::bootstrap::request::TransformOrder;
 use crate::bootstrap::variant::BootstrapParams;
 use crate::{ERROR_STD_DEV, Level, NoiseModel};
 
-/// Deviations that the worst of some ten million slots stays within. Rounding errors are Gaussian times the size of the secret in a
-/// slot, which for one key differs from slot to slot: the product leaves 6 deviations some thousand times more often than a Gaussian. The
-/// deviation, on the other hand, is that of the rare slots where every error is largest.
-const WORST_DEVIATIONS: f64 = 8.0;
+/// Deviations that the worst of some ten million slots stays within: a thousand bootstraps of `2^14` slots.
+///
+/// Rounding errors are Gaussian times the size of the secret in a slot, which for one key differs from slot to slot as a complex
+/// Gaussian does: over all slots the product has a Laplace distribution, and leaves `k` deviations with probability `e^(-k √2)`. A
+/// quarter of the slots have the stated deviation, those without overflow; of `2^24` slots, 0.2 are expected beyond 12.
+const WORST_DEVIATIONS: f64 = 12.0;
 /// How far errors that are not the largest fall behind, on average over the overflows.
 const MEAN_SHARE: f64 = 0.6;
 /// Rescaled sums that a polynomial's result carries beyond the noise of its powers, in deviations of one rescale.

@@ -64,7 +64,7 @@ pub const BOOTSTRAP_PRESETS: [BootstrapPreset; 5] = [
             values: SlotValues::Real,
             order: TransformOrder::SlotsToCoeffsFirst,
             levels: 4,
-            worst_bits: 11.5,
+            worst_bits: 11.0,
             max_key_bytes: 3 << 30,
         },
     },
